@@ -1,0 +1,50 @@
+import { defineConfig } from 'vitest/config';
+
+const resolve = { conditions: ['source'] };
+const ssr = { resolve };
+
+/** `unit`: seconds, no root. `kernel`: this machine's kernel, stores and engines, as root. `hosts`: real hosts of the lab, minutes. */
+export default defineConfig({
+  resolve,
+  ssr,
+  test: {
+    projects: [
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.ts'],
+          exclude: ['**/*.kernel.test.ts', '**/*.hosts.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'kernel',
+          include: ['packages/*/src/**/*.kernel.test.ts'],
+          pool: 'forks',
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'hosts',
+          include: ['packages/*/src/**/*.hosts.test.ts'],
+          pool: 'forks',
+          // Labs of different names share nothing, and their tests mostly wait: two at once halve the time.
+          maxWorkers: 2,
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
+    ],
+  },
+});
