@@ -1,0 +1,4 @@
+export * from './change.js';
+export * from './history.js';
+export * from './objects.js';
+export * from './schema.js';

@@ -1,0 +1,17 @@
+export * from './aci-gw.js';
+export * from './app-profile.js';
+export * from './bgp.js';
+export * from './doctor.js';
+export * from './endpoint-group.js';
+export * from './external-contracts.js';
+export * from './global.js';
+export * from './info.js';
+export * from './inspect.js';
+export * from './links.js';
+export * from './netprofile.js';
+export * from './network.js';
+export * from './policy.js';
+export { badFormat, NAME, outOfBound, protocolNumber, tooLong } from './primitives.js';
+export * from './service.js';
+export * from './tenant.js';
+export * from './validate.js';
