@@ -1,0 +1,103 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { Engine } from './engine.js';
+import { EngineError, parseEngineAddress } from './transport.js';
+
+const cleanups: (() => void)[] = [];
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0)) cleanup();
+});
+
+async function serve(handler: (path: string, res: http.ServerResponse, method: string) => void): Promise<Engine> {
+  const dir = mkdtempSync(join(tmpdir(), 'engine-'));
+  const server = http.createServer((req, res) => {
+    req.resume();
+    if (req.url === '/version') res.end('{"Version":"20.10.24","ApiVersion":"1.41","Extra":1}');
+    else handler(decodeURIComponent(req.url ?? ''), res, req.method ?? '');
+  });
+  const socket = join(dir, 'docker.sock');
+  await new Promise<void>((resolve) => server.listen(socket, resolve));
+  const engine = new Engine(`unix://${socket}`);
+  cleanups.push(() => {
+    engine.close();
+    server.closeAllConnections();
+    server.close();
+    rmSync(dir, { recursive: true, force: true });
+  });
+  return engine;
+}
+
+describe('parseEngineAddress', () => {
+  it('takes unix and TCP addresses only', () => {
+    expect(parseEngineAddress('unix:///run/docker.sock')).toEqual({ socketPath: '/run/docker.sock' });
+    expect(parseEngineAddress('tcp://192.0.2.1:2385')).toEqual({ host: '192.0.2.1', port: 2385 });
+    expect(parseEngineAddress('tcp://[2001:db8::1]:2385')).toEqual({ host: '2001:db8::1', port: 2385 });
+    for (const bad of ['', 'docker.sock', 'unix://x', 'tcp://x', 'tcp://x:0', 'tcp://x:70000', 'ssh://x:22']) {
+      expect(() => parseEngineAddress(bad), bad).toThrow(EngineError);
+    }
+  });
+});
+
+describe('Engine', () => {
+  it('speaks the engine’s version and takes null for empty', async () => {
+    const paths: string[] = [];
+    const engine = await serve((path, res) => {
+      paths.push(path);
+      res.end(
+        '[{"Name":"n","Id":"1","Driver":"netplugin","IPAM":{"Driver":"netplugin","Options":null,"Config":null},"Options":null,"Containers":null}]',
+      );
+    });
+    const [network] = await engine.networks('netplugin');
+    expect(paths).toEqual(['/v1.41/networks?filters={"driver":["netplugin"]}']);
+    expect(network).toMatchObject({ Options: {}, Containers: {}, IPAM: { Options: {}, Config: [] } });
+  });
+
+  it('tells absence from failure', async () => {
+    const engine = await serve((path, res) => {
+      res.writeHead(path.includes('gone') ? 404 : 403, { 'content-type': 'application/json' });
+      res.end('{"message":"network has active endpoints"}');
+    });
+    expect(await engine.network('gone')).toBeUndefined();
+    expect(await engine.removeNetwork('gone')).toBe(false);
+    await expect(engine.removeNetwork('busy')).rejects.toThrow('network has active endpoints');
+  });
+
+  it('refuses an answer of another shape with a sentence', async () => {
+    const engine = await serve((_path, res) => res.end('{"nonsense":true}'));
+    await expect(engine.networks()).rejects.toThrow(/not understood/);
+  });
+
+  it('follows events through a restart of the engine, telling each time that a list is due', async () => {
+    let n = 0;
+    const engine = await serve((_path, res) => {
+      res.write(`garbage\n{"Type":"container","Action":"start","Actor":{"ID":"c${n++}","Attributes":null}}\n`);
+      if (n < 3) setTimeout(() => res.destroy(), 10);
+    });
+    const seen: string[] = [];
+    const stop = new AbortController();
+    const done = new Promise<void>((resolve) => {
+      void engine.follow(
+        {
+          connected: () => seen.push('connected'),
+          event: (event) => {
+            seen.push(event.Actor.ID);
+            if (event.Actor.ID === 'c2') resolve();
+          },
+        },
+        stop.signal,
+      );
+    });
+    await done;
+    stop.abort();
+    expect(seen.filter((s) => s !== '')).toEqual(['connected', 'c0', 'connected', 'c1', 'connected', 'c2']);
+  });
+
+  it('says where no engine answers', async () => {
+    await expect(new Engine('unix:///nowhere/docker.sock').version()).rejects.toThrow(
+      /Docker Engine at unix:\/\/\/nowhere\/docker.sock does not answer/,
+    );
+  });
+});
