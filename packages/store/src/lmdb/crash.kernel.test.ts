@@ -1,0 +1,49 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { collect, revisionOf } from '../conformance.js';
+import { LmdbStore } from './store.js';
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'contiv-lmdb-crash-'));
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+test('SIGKILL in the middle of writes: what was acknowledged is there, history is whole, the directory is free', async () => {
+  const program = join(import.meta.dirname, 'crash-writer.ts');
+  const path = join(directory, 'store');
+  const acknowledged: { revision: number; key: string }[] = [];
+  for (let round = 0; round < 4; round++) {
+    const child = spawn(process.execPath, ['--import', 'tsx', '--conditions', 'source', program, path], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const exited = once(child, 'exit');
+    const lines = createInterface({ input: child.stdout });
+    const done = new Set<string>();
+    lines.on('line', (line) => {
+      const [revision, writer, i] = line.split(' ');
+      done.add(`/all/${writer}/${i}`);
+      acknowledged.push({ revision: Number(revision), key: `/all/${writer}/${i}` });
+      if (done.size === 500 + round * 137) {
+        // Its owner is alive: nobody else gets in.
+        expect(() => new LmdbStore(path)).toThrow(new RegExp(`process ${child.pid} has it open`));
+        child.kill('SIGKILL');
+      }
+    });
+    await Promise.all([exited, once(lines, 'close')]);
+    const store = new LmdbStore(path);
+    const { revision, kvs } = await store.range('/all/');
+    const present = new Set(kvs.map((kv) => kv.key));
+    expect([...done].filter((key) => !present.has(key))).toEqual([]);
+    const events = await collect(store.watch('/', 1, AbortSignal.timeout(1000)));
+    const revisions = [...new Set(events.map(revisionOf))];
+    expect(revisions).toEqual(Array.from({ length: revision }, (_, i) => i + 1));
+    for (const written of acknowledged) expect(written.revision).toBeLessThanOrEqual(revision);
+    await store.close();
+  }
+});
