@@ -1,0 +1,90 @@
+import type { Ipv4, Ipv6, Prefix4 } from '@contiv/model';
+import { describe, expect, it } from 'vitest';
+import { natRules } from './nat.js';
+import { collision, mappingsOf, privateAddress, privateAddress6 } from './outside.js';
+
+const prefix = (address: string, length: number): Prefix4 => ({ address: address as Ipv4, length });
+const OWN = prefix('172.19.0.0', 16);
+
+describe('private subnet', () => {
+  it('is refused when an address or a route of this host lies in it, or it in one of theirs', () => {
+    expect(collision(OWN, [{ ip: '172.18.0.1', length: 16, on: 'docker_gwbridge' }])).toBeUndefined();
+    expect(collision(OWN, [{ ip: '0.0.0.0', length: 0, on: 'eth0' }])).toBeUndefined();
+    expect(collision(OWN, [{ ip: 'fd00::1', length: 64, on: 'eth0' }])).toBeUndefined();
+    expect(collision(OWN, [{ ip: '172.19.0.1', length: 16, on: 'docker_gwbridge' }])).toBe(
+      'the private subnet 172.19.0.0/16 collides with 172.19.0.1/16 of docker_gwbridge on this host, so containers have no way outside; choose another one: netctl global set --private-subnet',
+    );
+    for (const [ip, length] of [
+      ['172.16.0.0', 12],
+      ['172.19.255.255', 32],
+      ['172.19.4.0', 24],
+    ] as const)
+      expect(collision(OWN, [{ ip, length, on: 'eth1' }]), ip).toContain('collides with');
+  });
+
+  it('gives a port the address that tells its number', () => {
+    expect(privateAddress(OWN.address, 1)).toBe('172.19.0.1');
+    expect(privateAddress(OWN.address, 8191)).toBe('172.19.31.255');
+    expect(privateAddress6(OWN.address, 8191)).toBe('fd63:6f6e:7469:ac13::1fff');
+  });
+});
+
+describe('NAT rules', () => {
+  const published = [
+    { port: 'cv1', protocol: 'tcp', hostPort: 9099, containerPort: 80 },
+    { port: 'cv1', protocol: 'udp', hostIp: '127.0.0.1' as Ipv4, hostPort: 53, containerPort: 5353 },
+    { port: 'gone', protocol: 'tcp', hostPort: 1, containerPort: 1 },
+  ] as const;
+  const wanted = { privateSubnet: OWN, ipv6: true, published };
+  const index = (port: string) => (port === 'cv1' ? 7 : undefined);
+  const mappings = mappingsOf(wanted, 4, index);
+
+  it('lead published ports to private addresses, and those of an interface that is gone to nobody', () => {
+    const { text } = natRules({ instance: 'a-b', privateSubnet: OWN, inside: [], mappings });
+    expect(text).toContain('elements = { tcp . 9099 : 172.19.0.7 . 80 };');
+    expect(text).toContain('elements = { 127.0.0.1 . udp . 53 : 172.19.0.7 . 5353 };');
+    expect(text).not.toContain('tcp . 1 :');
+    expect(text.startsWith('table ip contiv_a_b_nat {}\ndelete table ip contiv_a_b_nat\ntable ip contiv_a_b_nat {\n')).toBe(true);
+  });
+
+  it('of IPv6 stand in a table of their own, with what is published for all addresses or for one of that family', () => {
+    const six = [
+      ...published,
+      { port: 'cv1', protocol: 'tcp', hostIp: '::' as Ipv6, hostPort: 9100, containerPort: 81 },
+      { port: 'cv1', protocol: 'tcp', hostIp: '0.0.0.0' as Ipv4, hostPort: 9101, containerPort: 82 },
+      { port: 'cv1', protocol: 'tcp', hostIp: '2001:db8::1' as Ipv6, hostPort: 9102, containerPort: 83 },
+    ] as const;
+    const own = { address: privateAddress6(OWN.address, 0), length: 64 };
+    const inside = [
+      { address: '2001:db8:2::' as Ipv6, length: 64 },
+      { address: '2001:db8:1::' as Ipv6, length: 64 },
+      { address: '2001:db8::' as Ipv6, length: 47 },
+    ];
+    const state = { instance: 'x', privateSubnet: own, inside, mappings: mappingsOf({ ...wanted, published: six }, 6, index) };
+    const { text } = natRules(state);
+    const to = 'fd63:6f6e:7469:ac13::7';
+    expect(text).toContain('table ip6 contiv_x_nat {');
+    expect(text).toContain(`inet_service; elements = { tcp . 9099 : ${to} . 80, tcp . 9100 : ${to} . 81 };`);
+    expect(text).toContain(`elements = { 2001:db8::1 . tcp . 9102 : ${to} . 83 };`);
+    expect(text).toContain('elements = { 2001:db8::/47, 2001:db8:2::/64 };');
+    expect(text).toContain('ip6 saddr fd63:6f6e:7469:ac13::/64 counter masquerade');
+    expect(text).toContain('dnat ip6 to ip6 daddr . meta l4proto . th dport map @published_on');
+    expect(text).not.toMatch(/\bip (saddr|daddr|to)\b|ipv4|127/);
+    const four = natRules({ instance: 'x', privateSubnet: OWN, inside: [], mappings: mappingsOf({ ...wanted, published: six }, 4, index) });
+    expect(four.text).toContain('tcp . 9101 : 172.19.0.7 . 82');
+    expect(four.text).not.toMatch(/910[02]|ip6/);
+  });
+
+  it('name each subnet of a tenant once, without those inside another', () => {
+    const inside = [prefix('10.2.0.0', 24), prefix('10.1.4.0', 24), prefix('10.1.0.0', 16), prefix('10.2.0.0', 24), prefix('10.1.0.0', 20)];
+    const { text } = natRules({ instance: 'x', privateSubnet: OWN, inside, mappings: [] });
+    expect(text).toContain('elements = { 10.1.0.0/16, 10.2.0.0/24 };');
+  });
+
+  it('bear a mark that changes with them', () => {
+    const state = { instance: 'x', privateSubnet: OWN, inside: [], mappings: [] };
+    const one = natRules(state);
+    expect(one.text.split(`comment "contiv ${one.mark}"`).length - 1).toBe(one.rules);
+    expect(natRules({ ...state, privateSubnet: prefix('172.20.0.0', 16) }).mark).not.toBe(one.mark);
+  });
+});

@@ -1,0 +1,249 @@
+/** The way out of the tenants, as one thing: the device, the NAT and the leave to forward. */
+import { writeFileSync } from 'node:fs';
+import {
+  formatPrefix,
+  type Ipv4,
+  type Ipv6,
+  ipv4FromNumber,
+  ipv4Value,
+  ipv6FromBigInt,
+  type Prefix4,
+  type Prefix6,
+  parseIpv4,
+} from '@contiv/model';
+import type { Netlink } from '@contiv/netlink';
+import type { DatapathOutside, Surroundings } from '../contract.js';
+import { DatapathError, reasonOf } from '../errors.js';
+import { attach, ensureHostDevice, outsideDevice } from './devices.js';
+import { ensureForwarding, removeForwarding } from './forwarding.js';
+import { routeIpv6 } from './forwarding6.js';
+import { isOurs, OUTSIDE_DEVICE } from './names.js';
+import { ensureNat, type Mapping, type NatState, natRules, removeNat } from './nat.js';
+import type { Program } from './programs.js';
+
+/** Private address of a port. */
+export const privateAddress = (privateNet: Ipv4, index: number): Ipv4 => ipv4FromNumber(ipv4Value(privateNet) + index);
+
+/** The unique local /64 (RFC 4193) of IPv6: two octets of the private subnet behind a prefix of ours, fd63:6f6e:7469:ac13:: for 172.19.0.0. */
+const PRIVATE6 = 0xfd63_6f6e_7469_0000n;
+export const privateAddress6 = (privateNet: Ipv4, index: number): Ipv6 =>
+  ipv6FromBigInt(((PRIVATE6 | BigInt(ipv4Value(privateNet) >>> 16)) << 64n) | BigInt(index));
+const privateSubnet6 = (privateNet: Ipv4): Prefix6 => ({ address: privateAddress6(privateNet, 0), length: 64 });
+/** The host's own one, in either family. */
+const HOST_INDEX = 0xfffe;
+
+interface Held {
+  readonly ip: string;
+  readonly length: number;
+  readonly on: string;
+}
+
+/** A sentence when the subnet, or a part of it, is in use on this host already. Pure. */
+export function collision(privateSubnet: Prefix4, held: readonly Held[]): string | undefined {
+  const first = ipv4Value(privateSubnet.address);
+  const last = first + 0xffff;
+  for (const { ip, length, on } of held) {
+    const parsed = parseIpv4(ip);
+    if (parsed === undefined || length === 0) continue;
+    const size = 2 ** (32 - length);
+    const start = Math.floor(ipv4Value(parsed) / size) * size;
+    if (start > last || start + size - 1 < first) continue;
+    return `the private subnet ${formatPrefix(privateSubnet)} collides with ${ip}/${length} of ${on} on this host, so containers have no way outside; choose another one: netctl global set --private-subnet`;
+  }
+  return undefined;
+}
+
+/** Throws one sentence when the subnet is in use. */
+export function refuseCollision(netlink: Netlink, privateSubnet: Prefix4): void {
+  const own = netlink.link(OUTSIDE_DEVICE)?.index;
+  const names = new Map(netlink.links().map((link) => [link.index, link.name]));
+  const name = (link: number | undefined): string => (link === undefined ? 'a route' : (names.get(link) ?? `interface ${link}`));
+  const addresses = netlink.addresses().filter((a) => a.link !== own);
+  const routes = netlink.routes().filter((r) => r.link !== own);
+  const sentence = collision(privateSubnet, [
+    ...addresses.map(({ ip, length, link }) => ({ ip, length, on: name(link) })),
+    ...routes.map(({ ip, length, link }) => ({ ip, length, on: name(link) })),
+  ]);
+  if (sentence !== undefined) throw new DatapathError(sentence);
+}
+
+function setting(name: string): void {
+  try {
+    writeFileSync(`/proc/sys/net/ipv4/${name}`, '1');
+  } catch (error) {
+    throw new DatapathError(`net.ipv4.${name.replaceAll('/', '.')} cannot be set to 1, which NAT needs: ${reasonOf(error)}`);
+  }
+}
+
+const EVERY = { 4: '0.0.0.0', 6: '::' } as const;
+
+/** Number of a published port's interface; `undefined` when it is gone, or has no address of that family. */
+type IndexOf = (port: string, family: 4 | 6) => number | undefined;
+
+export function mappingsOf(outside: DatapathOutside, family: 4 | 6, index: IndexOf): Mapping[] {
+  return outside.published.flatMap(({ port, protocol, hostIp, hostPort, containerPort }) => {
+    const at = index(port, family);
+    if (at === undefined || (hostIp !== undefined && (parseIpv4(hostIp) === undefined) !== (family === 6))) return [];
+    const { address } = outside.privateSubnet;
+    const to = family === 4 ? privateAddress(address, at) : privateAddress6(address, at);
+    return [{ protocol, hostPort, to, toPort: containerPort, ...(hostIp === undefined || hostIp === EVERY[family] ? {} : { hostIp }) }];
+  });
+}
+
+/** What the tables of each family are to say. */
+function natStates(
+  outside: DatapathOutside,
+  ipv6: boolean,
+  inside: readonly (Prefix4 | Prefix6)[],
+  index: IndexOf,
+): Omit<NatState, 'instance'>[] {
+  const { privateSubnet } = outside;
+  const is4 = ({ address }: Prefix4 | Prefix6): boolean => parseIpv4(address) !== undefined;
+  const four = { privateSubnet, inside: inside.filter(is4), mappings: mappingsOf(outside, 4, index) };
+  if (!ipv6) return [four];
+  const six = privateSubnet6(privateSubnet.address);
+  return [four, { privateSubnet: six, inside: inside.filter((prefix) => !is4(prefix)), mappings: mappingsOf(outside, 6, index) }];
+}
+
+export interface OutsideOptions {
+  readonly instance: string;
+  readonly mtu: number;
+}
+
+/** What the programs know of the way out. */
+export interface OutsidePlace {
+  readonly ifindex: number;
+  readonly privateNet: Ipv4;
+  readonly ipv6: boolean;
+}
+
+export class Outside {
+  readonly #netlink: Netlink;
+  readonly #options: OutsideOptions;
+  #place: OutsidePlace | undefined;
+  #removed = false;
+  /** Text of the NAT rules that were last found or written, with the leave to forward. */
+  #settled: { readonly for: string; readonly text: string } | undefined;
+  /** Are rules of IPv6 in place? Unknown after a start. */
+  #six: boolean | undefined;
+  #fault = '';
+
+  /** @param place where an earlier start left it. */
+  constructor(netlink: Netlink, options: OutsideOptions, place: OutsidePlace | undefined) {
+    this.#netlink = netlink;
+    this.#options = options;
+    this.#place = place;
+  }
+
+  get place(): OutsidePlace | undefined {
+    return this.#place;
+  }
+
+  /** Why there is no way out although one is wanted. */
+  get fault(): string {
+    return this.#fault;
+  }
+
+  /** The device, as far as one is wanted; answers what had to be repaired. Throws one sentence when the subnet is in use. */
+  prepare(wanted: DatapathOutside | undefined, program: Program | undefined): string[] {
+    this.#fault = '';
+    let repaired: string[];
+    try {
+      repaired = this.#prepare(wanted, program);
+    } catch (error) {
+      this.#fault = reasonOf(error);
+      throw error;
+    }
+    // A host that has no IPv6 has a way out all the same.
+    if (wanted?.ipv6 === true && this.#place) this.#place = this.#prepare6(this.#place);
+    return repaired;
+  }
+
+  #prepare6(place: OutsidePlace): OutsidePlace {
+    routeIpv6(OUTSIDE_DEVICE);
+    const ip = privateAddress6(place.privateNet, HOST_INDEX);
+    if (!this.#netlink.addresses(place.ifindex).some((address) => address.ip === ip))
+      this.#netlink.addAddress({ link: place.ifindex, ip, length: 64 });
+    return { ...place, ipv6: true };
+  }
+
+  #prepare(wanted: DatapathOutside | undefined, program: Program | undefined): string[] {
+    const before = this.#place;
+    this.#place = undefined;
+    if (!wanted) return [];
+    refuseCollision(this.#netlink, wanted.privateSubnet);
+    const device = ensureHostDevice(this.#netlink, this.#options, outsideDevice(wanted.privateSubnet), program);
+    if (device.made) {
+      // Connections from localhost to published ports leave by this device.
+      setting(`conf/${OUTSIDE_DEVICE}/route_localnet`);
+      setting('ip_forward');
+    }
+    this.#place = { ifindex: device.ifindex, privateNet: wanted.privateSubnet.address, ipv6: false };
+    return before && device.made ? [`the device ${OUTSIDE_DEVICE} was missing`] : device.repaired;
+  }
+
+  exchange(program: Program): void {
+    if (this.#place) attach(this.#netlink, this.#place.ifindex, 'egress', 'from_outside', program);
+  }
+
+  /**
+   * The rules, once programs and tables are as they should be; or nothing at all, where there is no way out.
+   * @param inside subnets of tenants.
+   * @returns how much had to be written.
+   */
+  async settle(
+    wanted: DatapathOutside | undefined,
+    inside: readonly (Prefix4 | Prefix6)[],
+    index: IndexOf,
+    surroundings: Surroundings,
+  ): Promise<number> {
+    const { instance } = this.#options;
+    const ipv6 = this.#place?.ipv6 === true;
+    const whatFor = JSON.stringify([wanted?.privateSubnet, ipv6]);
+    if (surroundings === 'later' && this.#settled?.for === whatFor) return 0;
+    if (!wanted || !this.#place) {
+      if (this.#removed && !this.#netlink.link(OUTSIDE_DEVICE)) return 0;
+      await this.remove();
+      this.#removed = true;
+      return 0;
+    }
+    this.#removed = false;
+    const states = natStates(wanted, ipv6, inside, index).map((state) => ({ instance, ...state }));
+    const text = states.map((state) => natRules(state).text).join('');
+    const settled = surroundings === 'read' ? undefined : this.#settled?.text;
+    if (text === settled) return 0;
+    this.#settled = undefined;
+    try {
+      // Each of them runs a program or two, and somebody may wait for a published port.
+      const done = await Promise.allSettled([
+        ...states.map((state) => ensureNat(state, settled !== undefined && this.#six === ipv6)),
+        ...(settled === undefined ? [ensureForwarding('iptables')] : []),
+        ...(ipv6 && (settled === undefined || this.#six !== true) ? [ensureForwarding('ip6tables')] : []),
+        ...(!ipv6 && this.#six !== false ? [this.#remove6()] : []),
+      ]);
+      const failed = done.find((result) => result.status === 'rejected');
+      if (failed) throw failed.reason;
+      this.#six = ipv6;
+      this.#settled = { for: whatFor, text };
+      return done.filter((result) => result.status === 'fulfilled' && result.value).length;
+    } catch (error) {
+      this.#fault = reasonOf(error);
+      throw error;
+    }
+  }
+
+  async #remove6(): Promise<boolean> {
+    await removeNat(this.#options.instance, [6]);
+    await removeForwarding(['ip6tables']);
+    return false;
+  }
+
+  async remove(): Promise<void> {
+    const { instance } = this.#options;
+    this.#settled = undefined;
+    this.#six = undefined;
+    if (isOurs(this.#netlink.link(OUTSIDE_DEVICE)?.alias ?? '', instance)) this.#netlink.deleteLink(OUTSIDE_DEVICE);
+    await removeNat(instance);
+    await removeForwarding();
+  }
+}

@@ -1,0 +1,118 @@
+/** One table of the kernel together with what we last wrote into it. */
+import { type BpfMap, isErrno } from '@contiv/syscall';
+import type { ApplyMode } from '../contract.js';
+import { diffTable } from './diff.js';
+import { describe, type Entries, keyBytes, keyText, type TableName } from './tables.js';
+
+export class Table {
+  readonly name: TableName;
+  readonly #map: BpfMap;
+  #known: Entries | undefined;
+
+  constructor(name: TableName, map: BpfMap) {
+    this.name = name;
+    this.#map = map;
+  }
+
+  get max(): number {
+    return this.#map.shape.maxEntries;
+  }
+
+  get(key: Buffer): Buffer | undefined {
+    return this.#map.get(key);
+  }
+
+  /** Writes unless the kernel is known to hold just that. Answers whether it wrote. */
+  set(key: Buffer, value: Buffer): boolean {
+    const text = keyText(key);
+    if (this.#known?.get(text)?.equals(value)) return false;
+    this.#map.set(key, value);
+    this.#known?.set(text, value);
+    return true;
+  }
+
+  delete(key: Buffer): boolean {
+    this.#known?.delete(keyText(key));
+    return this.#map.delete(key);
+  }
+
+  /** Removes an entry of an array. */
+  clear(key: Buffer): void {
+    this.#known?.delete(keyText(key));
+    this.#map.set(key, Buffer.alloc(this.#map.shape.valueSize));
+  }
+
+  /** An array's entries cannot be removed: those that are all zero count as absent. */
+  read(): Entries {
+    const found: Entries = new Map();
+    for (const [key, value] of this.#map.entries()) if (!this.#isArray || !isZero(value)) found.set(keyText(key), value);
+    return found;
+  }
+
+  /** Number of entries we wrote. */
+  size(): number {
+    return this.#known?.size ?? this.read().size;
+  }
+
+  get #isArray(): boolean {
+    return this.#map.shape.type === 2;
+  }
+
+  /**
+   * Compares with the kernel and writes what is missing or different; `finish` removes the rest, and is for later, when nothing refers to
+   * it any more. In mode `add`, what is there is right. The kernel can be believed to hold what was last written, without a look.
+   */
+  bring(
+    asked: Entries,
+    mode: ApplyMode = 'exact',
+    believe = false,
+  ): { written: number; changed: boolean; repaired: string[]; failed: string[]; finish: () => number } {
+    const kernel = (believe ? this.#known : undefined) ?? this.read();
+    const desired: Entries = mode === 'add' ? new Map([...asked, ...kernel]) : asked;
+    const { put, remove, drifted } = diffTable(desired, kernel, this.#known);
+    const strange = new Set(drifted.map(([key]) => key));
+    const failed: string[] = [];
+    const missing = new Set<string>();
+    for (const [key, why] of this.#put(put)) {
+      failed.push(`${describe(this.name, keyBytes(key))} could not be written: ${why}`);
+      missing.add(key);
+    }
+    this.#known = new Map([...desired].filter(([key]) => !missing.has(key)));
+    const fresh = put.filter(([key]) => !strange.has(key)).length;
+    return {
+      written: fresh + remove.filter((key) => !strange.has(key)).length,
+      changed: put.length + remove.length > 0,
+      repaired: drifted.map(([key, how]) => `${describe(this.name, keyBytes(key))} ${how}`),
+      failed,
+      finish: () => {
+        for (const key of remove) {
+          if (this.#isArray) this.#map.set(keyBytes(key), Buffer.alloc(this.#map.shape.valueSize));
+          else this.#map.delete(keyBytes(key));
+        }
+        return remove.length;
+      },
+    };
+  }
+
+  /** All at once; one by one when the kernel refuses, so that one bad entry does not keep the others out. */
+  #put(entries: readonly (readonly [string, Buffer])[]): [string, string][] {
+    if (entries.length === 0) return [];
+    try {
+      this.#map.setAll(entries.map(([key, value]) => [keyBytes(key), value]));
+      return [];
+    } catch {
+      const failed: [string, string][] = [];
+      for (const [key, value] of entries) {
+        try {
+          this.#map.set(keyBytes(key), value);
+        } catch (error) {
+          const full = isErrno(error, 'E2BIG', 'ENOSPC');
+          failed.push([key, full ? `the table ${this.name} is full (${this.max} entries)` : String(error)]);
+        }
+      }
+      return failed;
+    }
+  }
+}
+
+const isZero = (bytes: Buffer): boolean => bytes.every((byte) => byte === 0);

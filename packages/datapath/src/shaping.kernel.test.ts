@@ -1,0 +1,168 @@
+/** Bandwidths and marks of groups, with real packets between two hosts. Figures are bounded widely here; the benchmark measures them. */
+import type { Ipv4 } from '@contiv/model';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ApplyReport, DatapathPort } from './contract.js';
+import { Container, Wire } from './testing/hosts.js';
+import { ETHERTYPE } from './testing/packets.js';
+import { Pair, RED, type Side, VTEPS } from './testing/pair.js';
+
+type Profile = Pick<DatapathPort, 'dscp' | 'limit'> & { readonly group?: number };
+
+let pair: Pair;
+/** By the last number of the container's address. */
+let profiles: Readonly<Record<number, Profile>> = {};
+
+beforeAll(async () => {
+  pair = await Pair.make('dpshape', [
+    [RED, 1, 'one'],
+    [RED, 2, 'one'],
+    [RED, 3, 'two'],
+    [RED, 4, 'two'],
+  ]);
+});
+afterAll(() => pair.destroy());
+
+const MBIT = 125_000;
+const mbit = (n: number, burstBytes = 0): Profile => ({ group: 7, limit: { bytesPerSecond: n * MBIT, burstBytes } });
+
+function apply(side: Side): Promise<ApplyReport> {
+  const desired = pair.desired(side);
+  const ports = desired.ports.map((port) => ({ ...port, ...profiles[Number(port.ip.split('.')[3])] }));
+  return pair.workers[side].call('apply', { ...desired, ports });
+}
+
+async function give(next: Readonly<Record<number, Profile>>): Promise<void> {
+  profiles = next;
+  for (const side of ['one', 'two'] as const) expect(await apply(side)).toMatchObject({ repaired: [], failed: [] });
+}
+
+let nextPort = 5300;
+/** Mbit/s of TCP payload that arrive within some seconds. */
+async function throughput(from: number, to: number, options = '-t 3'): Promise<number> {
+  const port = nextPort++;
+  await pair.at(RED, to).sh(`iperf3 -s -1 -D -p ${port} >/dev/null`);
+  const client = `iperf3 -J -c 10.1.0.${to} -p ${port} ${options}`;
+  const out = await pair.at(RED, from).sh(`for i in 1 2 3 4 5 6 7 8; do ${client} && break; sleep 0.2; done`);
+  const bits = /"sum_received":\s*\{[^}]*"bits_per_second":\s*([\d.e+]+)/.exec(out.slice(out.lastIndexOf('\n{\n') + 1))?.[1];
+  return Number(bits) / 1e6;
+}
+
+const classes = (): Promise<string> => pair.hosts.one.sh('tc class show dev contivq 2>&1 || true');
+
+describe('bandwidth', () => {
+  it('holds a container to it either way, here and between hosts, and nobody else', async () => {
+    await give({ 1: mbit(16) });
+    for (const [from, to] of [
+      [1, 3],
+      [3, 1],
+      [1, 2],
+      [2, 1],
+    ] as const) {
+      const got = await throughput(from, to);
+      expect(got, `${from} to ${to}`).toBeGreaterThan(16 * 0.8);
+      expect(got, `${from} to ${to}`).toBeLessThan(16 * 1.1);
+    }
+    expect(await throughput(2, 3, '-n 20M')).toBeGreaterThan(64);
+    expect(await pair.at(RED, 1).ping('10.1.0.3', '-c 3 -i 0.02 -W 1')).toBe(3);
+    expect(await pair.at(RED, 3).ping('2001:db8:1::1', '-c 3 -i 0.02 -W 1')).toBe(3);
+  });
+
+  it('is shared evenly by the containers of a group, however much each asks for', async () => {
+    await give({ 1: mbit(16), 2: mbit(16) });
+    const [many, one] = await Promise.all([throughput(1, 3, '-t 4 -P 4'), throughput(2, 4, '-t 4')]);
+    expect(many + one).toBeGreaterThan(16 * 0.8);
+    expect(many + one).toBeLessThan(16 * 1.15);
+    expect(Math.min(many, one) / Math.max(many, one)).toBeGreaterThan(0.75);
+  });
+
+  it('is another one at once, and goes without a trace', async () => {
+    await give({ 1: mbit(4) });
+    expect(await throughput(1, 3)).toBeLessThan(4 * 1.2);
+    await give({ 1: mbit(40) });
+    expect(await throughput(1, 3)).toBeGreaterThan(4 * 2);
+    await give({});
+    expect(await classes()).toMatch(/Cannot find device/);
+    expect(await throughput(1, 3, '-n 20M')).toBeGreaterThan(64);
+  });
+
+  it('holds from the first packet of a container that comes later, and loses its class with it', async () => {
+    await give({ 1: mbit(4) });
+    const ip = '10.1.0.9' as Ipv4;
+    const port = { ...pair.at(RED, 1).port, ...mbit(4), name: 'cv100x9', ip, mac: '02:02:0a:01:00:09' } as DatapathPort;
+    const { ip6: _ip6, ...four } = port;
+    await pair.workers.one.call('addPort', four, 'cv100x9p');
+    const leaves = (text: string): number => text.split('\n').filter((line) => line.includes(' leaf ')).length;
+    expect(leaves(await classes())).toBe(4);
+    const container = new Container(four);
+    container.plug(pair.hosts.one);
+    try {
+      expect(await container.ping('10.1.0.2', '-c 2 -i 0.02 -W 1')).toBe(2);
+    } finally {
+      container.remove();
+      await pair.workers.one.call('removePort', 'cv100x9');
+    }
+    await give({ 1: mbit(4) });
+    expect(leaves(await classes())).toBe(2);
+  });
+
+  it('stays while the agent is dead, is adopted by the next one, and repaired after strangers', async () => {
+    await give({ 1: mbit(8) });
+    await pair.workers.one.kill();
+    expect(await throughput(1, 3)).toBeLessThan(8 * 1.2);
+    await pair.restart('one');
+    expect(await apply('one')).toEqual({ written: 0, repaired: [], failed: [] });
+    await pair.hosts.one.sh('tc class change dev contivq classid c04:800e htb rate 1mbit ceil 1mbit');
+    expect((await apply('one')).repaired).toEqual(['class c04800e of contivq was missing or changed']);
+    await pair.hosts.one.sh('ip link del contivq');
+    const { repaired, failed } = await apply('one');
+    expect([repaired[0], failed]).toEqual(['the device contivq was missing', []]);
+    const got = await throughput(1, 3);
+    expect(got).toBeGreaterThan(8 * 0.75);
+    expect(got).toBeLessThan(8 * 1.2);
+    await give({});
+  });
+
+  it('counts what waited like everything else', async () => {
+    await give({ 1: mbit(16), 3: mbit(16) });
+    const before = (await pair.workers.one.call('counters')).get(pair.at(RED, 1).port.name);
+    expect(await pair.at(RED, 1).ping('10.1.0.3', '-c 20 -i 0.01 -W 1')).toBe(20);
+    const after = (await pair.workers.one.call('counters')).get(pair.at(RED, 1).port.name);
+    expect((after?.txBytes ?? 0n) - (before?.txBytes ?? 0n)).toBe(20n * 98n);
+    await give({});
+  });
+});
+
+describe('marks', () => {
+  it('are on what a container sends and on its way through the underlay, with or without a bandwidth, and on nothing else', async () => {
+    const dscps = (frames: readonly Buffer[], inner: boolean): number[] => [
+      ...new Set(
+        frames.flatMap((frame) => {
+          const type = frame.readUInt16BE(12);
+          const udp = type === ETHERTYPE.ipv4 && frame[23] === 17 && frame.readUInt16BE(36) === 8472;
+          if (inner ? udp : !udp && type !== ETHERTYPE.ipv4 && type !== ETHERTYPE.ipv6) return [];
+          if (!inner && !udp) return [];
+          // Echo requests alone: answers come from those who have no profile.
+          const at = inner ? 14 : 64;
+          const four = frame[at] !== undefined && frame[at] >>> 4 === 4;
+          if (frame[at + (four ? 20 : 40)] !== (four ? 8 : 128)) return [];
+          return [type === ETHERTYPE.ipv4 ? (frame[15] ?? 0) >>> 2 : ((frame.readUInt16BE(14) >>> 4) & 0xff) >>> 2];
+        }),
+      ),
+    ];
+    for (const [profile, marked, outer] of [
+      [{ dscp: 46 }, [46], [46]],
+      [{ ...mbit(40), dscp: 10 }, [10], [10]],
+      // What it marks itself it may keep, and the underlay does not believe.
+      [{}, [2], [0]],
+    ] as const) {
+      await give({ 1: profile });
+      const wires = { inside: new Wire(pair.at(RED, 3)), between: new Wire(pair.hosts.one, 'eth1') };
+      expect(await pair.at(RED, 1).ping('10.1.0.3', '-Q 8 -c 2 -i 0.02 -W 1')).toBe(2);
+      expect(await pair.at(RED, 1).ping('2001:db8:1::3', '-Q 8 -c 2 -i 0.02 -W 1')).toBe(2);
+      const { inside, between } = { inside: wires.inside.frames(), between: wires.between.frames() };
+      for (const wire of Object.values(wires)) wire.close();
+      expect(dscps(inside, true), JSON.stringify(profile)).toEqual(marked);
+      expect(dscps(between, false), `outside ${VTEPS[4].one}, ${JSON.stringify(profile)}`).toEqual(outer);
+    }
+  });
+});

@@ -1,0 +1,2 @@
+/** Frames for tests. */
+export * from '../frames.js';

@@ -1,0 +1,330 @@
+/** Real packets between containers of two tenants on two hosts. */
+import { type Ipv4, type Ipv6, type Mac, macBytes } from '@contiv/model';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { linkLocal } from './maps/layout.js';
+import { type Container, Namespace, Wire } from './testing/hosts.js';
+import { arp, BROADCAST, ETHERTYPE, echo, ethernet, ipv4, ipv6, nd, PROTOCOL, udp } from './testing/packets.js';
+import { BLUE, Pair, RED, STRANGER, VTEPS } from './testing/pair.js';
+
+let pair: Pair;
+let red: Container[];
+let blue: Container[];
+beforeAll(async () => {
+  pair = await Pair.make('dptraffic', [
+    [RED, 1, 'one'],
+    [RED, 2, 'one'],
+    [RED, 3, 'two'],
+    [BLUE, 1, 'one'],
+    [BLUE, 2, 'two'],
+    [BLUE, 3, 'two'],
+  ]);
+  red = [1, 2, 3].map((n) => pair.at(RED, n));
+  blue = [1, 2, 3].map((n) => pair.at(BLUE, n));
+});
+afterAll(() => pair.destroy());
+
+const dropsOf = async (side: 'one' | 'two', reason: string): Promise<bigint> => (await pair.workers[side].call('drops'))[reason] ?? 0n;
+const settle = () => new Promise((resolve) => setTimeout(resolve, 60));
+
+/** Answers which of the others' own interfaces saw an echo request from `from`, by listening there. */
+async function reaches(from: Container, address: string, options = '-c 1 -W 1'): Promise<boolean> {
+  return (await from.ping(address, options)) > 0;
+}
+
+describe('reachability', () => {
+  it('every pair of a tenant reaches each other, here and there, IPv4 and IPv6', async () => {
+    for (const group of [red, blue]) {
+      const pairs = group.flatMap((a) => group.filter((b) => b !== a).map((b) => [a, b] as const));
+      const answers = await Promise.all(
+        pairs.flatMap(([a, b]) => [b.port.ip, b.port.ip6 ?? '', `${linkLocal(b.port.mac)}%eth0`].map((to) => reaches(a, to))),
+      );
+      expect(answers).toEqual(answers.map(() => true));
+    }
+  });
+
+  it('a ping to an address that both tenants have stays in the tenant', async () => {
+    const wires = [...red, ...blue].map((container) => new Wire(container));
+    await settle();
+    for (const wire of wires) wire.frames();
+    await reaches(pair.at(RED, 1), '10.1.0.3', '-c 3 -i 0.01');
+    const seen = wires.map((wire) => wire.frames().filter((f) => f.readUInt16BE(12) === ETHERTYPE.ipv4 && f[23] === PROTOCOL.icmp).length);
+    for (const wire of wires) wire.close();
+    expect(seen).toEqual([6, 0, 6, 0, 0, 0]);
+  });
+
+  it('TCP and UDP arrive whole', async () => {
+    for (const [options, bytes] of [
+      ['-n 20M', 20 * 1024 * 1024],
+      ['-u -b 200M -l 1400 -n 2M', 2 * 1024 * 1024],
+    ] as const) {
+      await pair.at(RED, 3).sh('iperf3 -s -1 -D -p 5201 >/dev/null');
+      const out = await pair.at(RED, 1).sh(`for i in 1 2 3 4 5 6 7 8; do iperf3 -J -c 10.1.0.3 ${options} && break; sleep 0.2; done`);
+      const received: unknown = JSON.parse(out.slice(out.lastIndexOf('\n{\n') + 1));
+      expect(JSON.stringify(received)).toMatch(/"sum_(received|sent|end)"|"sum":/);
+      const sum = /"sum(?:_received)?":\{[^}]*"bytes":(\d+)/.exec(JSON.stringify(received))?.[1];
+      expect(Number(sum)).toBeGreaterThan(bytes * 0.95);
+    }
+  });
+
+  it('a datagram larger than the MTU travels in fragments, one that may not be cut is refused at its sender', async () => {
+    const a = pair.at(RED, 1);
+    for (const to of ['10.1.0.2', '10.1.0.3']) {
+      expect(await reaches(a, to, '-c 1 -W 1 -s 4000')).toBe(true);
+      expect(await reaches(a, to, '-c 1 -W 1 -M do -s 1422')).toBe(true);
+      const refused = await a.sh(`ping -c 1 -W 1 -M do -s 1423 ${to} 2>&1 || true`);
+      expect(refused).toMatch(/message too long, mtu=1450/i);
+    }
+    expect(await reaches(a, '2001:db8:1::3', '-c 1 -W 1 -M do -s 1402')).toBe(true);
+    expect(await reaches(a, '2001:db8:1::3', '-c 1 -W 1 -s 4000')).toBe(true);
+    expect(await a.sh('ping -c 1 -W 1 -M do -s 1403 2001:db8:1::3 2>&1 || true')).toMatch(/message too long/i);
+  });
+
+  it('nobody answers for an address that nobody has', async () => {
+    expect(await reaches(pair.at(RED, 1), '10.1.0.77')).toBe(false);
+    expect(await dropsOf('one', 'unknown-target')).toBeGreaterThan(0n);
+  });
+
+  it('counts exactly what a container sends and gets', async () => {
+    const a = pair.at(RED, 1);
+    await reaches(a, '10.1.0.3');
+    await settle();
+    const before = (await pair.workers.one.call('counters')).get(a.port.name);
+    const there = (await pair.workers.two.call('counters')).get(pair.at(RED, 3).port.name);
+    expect(await a.ping('10.1.0.3', '-c 20 -i 0.01 -W 1')).toBe(20);
+    const after = (await pair.workers.one.call('counters')).get(a.port.name);
+    const thereAfter = (await pair.workers.two.call('counters')).get(pair.at(RED, 3).port.name);
+    // ARP may be asked again in between.
+    expect(Number((after?.rxPackets ?? 0n) - (before?.rxPackets ?? 0n))).toBeOneOf([20, 21]);
+    expect((after?.txPackets ?? 0n) - (before?.txPackets ?? 0n)).toBe(20n);
+    expect((after?.txBytes ?? 0n) - (before?.txBytes ?? 0n)).toBe(20n * 98n);
+    expect((thereAfter?.txPackets ?? 0n) - (there?.txPackets ?? 0n)).toBe(20n);
+    expect(after?.dropped['unknown-target'] ?? 0n).toBeGreaterThan(0n);
+  });
+
+  it('tells the DNS service who asks, and the answer finds its way back', async () => {
+    await pair.workers.one.call('serveDns');
+    for (const container of [pair.at(RED, 1), pair.at(BLUE, 1)]) {
+      const ask = "timeout 2 bash -c 'exec 3<>/dev/udp/169.254.20.10/53; printf who >&3; head -c 7 <&3'";
+      expect(await container.sh(ask)).toBe(container.port.name);
+    }
+  });
+});
+
+describe('broadcast and multicast', () => {
+  const hear = async (from: Container, command: string) => {
+    const wires = [...red, ...blue].map((container) => new Wire(container));
+    await from.sh(`${command} || true`);
+    await settle();
+    const requests = wires.map(
+      (wire) => wire.frames().filter((f) => f.subarray(6, 12).equals(macBytes(from.port.mac)) && ((f[0] ?? 0) & 1) === 1).length,
+    );
+    for (const wire of wires) wire.close();
+    return requests;
+  };
+
+  it('go nowhere in proxy mode, and to every container of the network in flood mode', async () => {
+    const ping4 = 'ping -c 1 -W 1 -b 10.1.0.255 >/dev/null 2>&1';
+    const ping6 = 'ping -c 1 -W 1 ff02::1%eth0 >/dev/null 2>&1';
+    for (const command of [ping4, ping6])
+      expect((await hear(pair.at(RED, 1), command)).map((n) => n > 0)).toEqual([true, false, false, false, false, false]);
+    pair.arpMode = 'flood';
+    await pair.applyAll();
+    for (const command of [ping4, ping6, 'ping -c 1 -W 1 -I eth0 224.0.0.1 >/dev/null 2>&1']) {
+      expect((await hear(pair.at(RED, 1), command)).slice(0, 3).map((n) => n > 0)).toEqual([true, true, true]);
+      expect((await hear(pair.at(BLUE, 2), command)).map((n) => n > 0)).toEqual([false, false, false, true, true, true]);
+    }
+  });
+
+  it('each container gets one copy and answers', async () => {
+    const out = await pair.at(RED, 1).sh('ping -n -w 1 -i 2 -b 10.1.0.255 2>/dev/null; ping -n -w 1 -i 2 ff02::1%eth0 2>/dev/null; true');
+    const answers = [...out.matchAll(/bytes from ([0-9a-f:.]+)/g)].map(([, ip]) => ip);
+    for (const container of [2, 3]) expect(out).toContain(`10.1.0.${container}`);
+    expect(new Set(answers).size).toBe(answers.length);
+  });
+
+  it('ARP and neighbour discovery travel, and everybody still reaches everybody', async () => {
+    for (const container of red) await container.sh('ip neigh flush all');
+    expect(await Promise.all([reaches(red[0] as Container, '10.1.0.3'), reaches(red[2] as Container, '2001:db8:1::2')])).toEqual([
+      true,
+      true,
+    ]);
+    pair.arpMode = 'proxy';
+    await pair.applyAll();
+    expect((await hear(pair.at(RED, 1), 'ping -c 1 -W 1 -b 10.1.0.255 >/dev/null 2>&1')).slice(1)).toEqual([0, 0, 0, 0, 0]);
+  });
+});
+
+describe('forgery', () => {
+  it('nothing with another sender or a tag leaves a container', async () => {
+    const [a, b] = [pair.at(RED, 1).port, pair.at(RED, 3).port];
+    const stranger = '02:02:0a:01:00:63' as Mac;
+    const to = { src: a.mac, dst: b.mac };
+    const ping = (src: Ipv4) => ipv4({ src, dst: b.ip, protocol: PROTOCOL.icmp }, echo(8, 7));
+    const claim = { operation: 2, senderMac: a.mac, targetMac: b.mac, targetIp: b.ip };
+    const cases: readonly (readonly [reason: string, frame: Buffer])[] = [
+      ['spoofed-mac', ethernet({ ...to, src: stranger }, ETHERTYPE.ipv4, ping(a.ip))],
+      ['spoofed-ip', ethernet(to, ETHERTYPE.ipv4, ping('10.1.0.2' as Ipv4))],
+      [
+        'spoofed-ip',
+        ethernet(
+          to,
+          ETHERTYPE.ipv6,
+          ipv6({ src: '2001:db8:1::2' as Ipv6, dst: '2001:db8:1::3' as Ipv6, next: PROTOCOL.icmp6 }, echo(128, 7)),
+        ),
+      ],
+      ['spoofed-arp', ethernet({ ...to, dst: BROADCAST }, ETHERTYPE.arp, arp({ ...claim, senderIp: '10.1.0.2' as Ipv4 }))],
+      [
+        'spoofed-nd',
+        ethernet(
+          to,
+          ETHERTYPE.ipv6,
+          nd({
+            type: 136,
+            src: '2001:db8:1::1' as Ipv6,
+            dst: '2001:db8:1::3' as Ipv6,
+            target: '2001:db8:1::2' as Ipv6,
+            option: [2, a.mac],
+          }),
+        ),
+      ],
+      ['tagged', ethernet(to, ETHERTYPE.vlan, Buffer.concat([Buffer.of(0, 100, 8, 0), ping(a.ip)]))],
+      ['tagged', ethernet(to, 0x88a8, Buffer.concat([Buffer.of(0, 100, 8, 0), ping(a.ip)]))],
+      ['not-ip', ethernet(to, 0x88cc, Buffer.alloc(46))],
+      ['malformed', ethernet(to, ETHERTYPE.ipv4, Buffer.of(0x45))],
+      ['malformed', ethernet(to, ETHERTYPE.ipv4, ping(a.ip).subarray(0, 19))],
+      ['malformed', ethernet(to, ETHERTYPE.ipv6, Buffer.alloc(39, 0x60))],
+      [
+        'no-route',
+        ethernet(to, ETHERTYPE.ipv4, ipv4({ src: a.ip, dst: VTEPS[4].one, protocol: PROTOCOL.udp }, udp(9999, 8472, Buffer.alloc(60)))),
+      ],
+      [
+        'no-route',
+        ethernet(to, ETHERTYPE.ipv4, ipv4({ src: a.ip, dst: VTEPS[4].two, protocol: PROTOCOL.udp }, udp(9999, 8472, Buffer.alloc(60)))),
+      ],
+    ];
+    const [out, into] = [new Wire(pair.at(RED, 1)), new Wire(pair.at(RED, 3))];
+    try {
+      for (const [reason, frame] of cases) {
+        into.frames();
+        const before = (await pair.workers.one.call('counters')).get(a.name)?.dropped[reason] ?? 0n;
+        out.send(frame);
+        await settle();
+        const after = (await pair.workers.one.call('counters')).get(a.name)?.dropped[reason] ?? 0n;
+        expect(after - before, `${reason} ${frame.toString('hex')}`).toBe(1n);
+        expect(into.frames().filter((f) => f.subarray(0, 6).equals(macBytes(b.mac)))).toEqual([]);
+      }
+      // The same wire with an honest frame: it does carry.
+      out.send(ethernet(to, ETHERTYPE.ipv4, ping(a.ip)));
+      await settle();
+      expect(into.frames().filter((f) => f.subarray(6, 12).equals(macBytes(a.mac))).length).toBe(1);
+    } finally {
+      out.close();
+      into.close();
+    }
+  });
+
+  it('the host itself sends nothing into a container by its own routes', async () => {
+    const a = pair.at(RED, 1);
+    const before = await dropsOf('one', 'from-host');
+    await pair.hosts.one.sh(`ip route add 10.1.0.1/32 dev ${a.port.name}; ping -c 1 -W 1 10.1.0.1 || true; ip route del 10.1.0.1/32`);
+    expect(await dropsOf('one', 'from-host')).toBeGreaterThan(before);
+  });
+
+  describe('at the VTEP', () => {
+    /** A frame for the container behind the VTEP, wrapped as any program could. */
+    const wrapped = () => {
+      const [a, c] = [pair.at(RED, 1).port, pair.at(RED, 3).port];
+      const inner = ethernet(
+        { src: c.mac, dst: a.mac },
+        ETHERTYPE.ipv4,
+        ipv4({ src: c.ip, dst: a.ip, protocol: PROTOCOL.icmp }, echo(8, 99)),
+      );
+      return Buffer.concat([Buffer.of(8, 0, 0, 0, 0, 0, RED, 0), inner]);
+    };
+    const sendFrom = (namespace: Namespace, source: string, to: string) =>
+      namespace.sh(
+        `node -e "const s=require('dgram').createSocket('udp4');s.bind(0,'${source}',()=>s.send(Buffer.from('${wrapped().toString('hex')}','hex'),8472,'${to}',()=>s.close()))"`,
+      );
+    const arrives = async (send: () => Promise<unknown>) => {
+      const wire = new Wire(pair.at(RED, 1));
+      await send();
+      await settle();
+      const got = wire.frames().filter((f) => f[23] === PROTOCOL.icmp && f.readUInt16BE(38) === 99 && f[34] === 8).length;
+      wire.close();
+      return got;
+    };
+
+    it('a frame of a known VTEP arrives, of an unknown one not, with the firewall and without', async () => {
+      expect(await arrives(() => sendFrom(pair.hosts.two, VTEPS[4].two, VTEPS[4].one))).toBe(1);
+      expect(await arrives(() => sendFrom(pair.hosts.two, STRANGER, VTEPS[4].one))).toBe(0);
+      await pair.hosts.one.sh('nft delete table inet contiv_dptraffic');
+      const before = await dropsOf('one', 'unknown-vtep');
+      expect(await arrives(() => sendFrom(pair.hosts.two, STRANGER, VTEPS[4].one))).toBe(0);
+      expect(await dropsOf('one', 'unknown-vtep')).toBe(before + 1n);
+      await pair.applyAll();
+      expect(await arrives(() => sendFrom(pair.hosts.two, STRANGER, VTEPS[4].one))).toBe(0);
+      expect(await dropsOf('one', 'unknown-vtep')).toBe(before + 1n);
+    });
+
+    it("a container on one of the engine's own bridges gets no frame in, not even under a peer's address", async () => {
+      const { one } = pair.hosts;
+      const foreign = new Namespace('f');
+      try {
+        await one.sh(
+          `ip link add docker0 type bridge; ip addr add 172.17.0.1/16 dev docker0; ip link set docker0 up; echo 1 >/proc/sys/net/ipv4/ip_forward
+           for i in all docker0; do echo 0 >/proc/sys/net/ipv4/conf/$i/rp_filter; done
+           ip link add vethf master docker0 type veth peer name eth0 netns ${foreign.name}; ip link set vethf up`,
+        );
+        await foreign.sh(
+          `ip addr add 172.17.0.2/16 dev eth0; ip addr add ${VTEPS[4].two}/32 dev eth0; ip link set eth0 up; ip route add default via 172.17.0.1`,
+        );
+        expect(await foreign.ping(VTEPS[4].one)).toBe(1);
+        for (const [source, to] of [
+          ['172.17.0.2', VTEPS[4].one],
+          [VTEPS[4].two, VTEPS[4].one],
+        ] as const)
+          expect(await arrives(() => sendFrom(foreign, source, to)), `${source} → ${to}`).toBe(0);
+        // Towards other hosts' VTEPs neither.
+        const wire = new Wire(pair.hosts.two, 'eth1');
+        await foreign.sh(`ip addr del ${VTEPS[4].two}/32 dev eth0`);
+        await sendFrom(foreign, '172.17.0.2', VTEPS[4].two);
+        await settle();
+        const left = wire
+          .frames()
+          .filter(
+            (f) => f[23] === PROTOCOL.udp && f.readUInt16BE(36) === 8472 && f.includes(Buffer.from(macBytes(pair.at(RED, 1).port.mac))),
+          );
+        wire.close();
+        expect(left).toEqual([]);
+      } finally {
+        foreign.remove();
+        await one.sh('ip link del docker0');
+      }
+    });
+  });
+});
+
+it('carries the same over an IPv6 underlay', async () => {
+  await Promise.all([pair.workers.one.call('teardown'), pair.workers.two.call('teardown')]);
+  await Promise.all((['one', 'two'] as const).map((side) => pair.workers[side].kill()));
+  const ports = pair.placed.splice(0);
+  for (const { container } of ports) container.remove();
+  pair.family = 6;
+  pair.workers.one = pair.hosts.one.worker();
+  pair.workers.two = pair.hosts.two.worker();
+  expect(await pair.open()).toBe(1430);
+  await pair.applyAll();
+  for (const [vni, last, on] of [
+    [RED, 1, 'one'],
+    [RED, 3, 'two'],
+    [BLUE, 1, 'two'],
+  ] as const)
+    await pair.add(vni, last, on);
+  await pair.applyAll();
+  const [a, c] = [pair.at(RED, 1), pair.at(RED, 3)];
+  expect(
+    await Promise.all([reaches(a, '10.1.0.3'), reaches(c, '2001:db8:1::1'), reaches(a, '10.1.0.3', '-c 1 -W 1 -M do -s 1402')]),
+  ).toEqual([true, true, true]);
+  expect(await a.sh('ping -c 1 -W 1 -M do -s 1403 10.1.0.3 2>&1 || true')).toMatch(/message too long, mtu=1430/i);
+  expect(await reaches(pair.at(BLUE, 1), '10.1.0.3')).toBe(false);
+});
