@@ -1,0 +1,52 @@
+/** Several plans as one: each is made on a state that holds what the ones before it write. Pure in effect: `undo` restores the state. */
+import type { Plan, Write } from '../plan.js';
+import type { Entry, Kind } from '../records.js';
+import type { State } from '../state.js';
+
+export class Together {
+  readonly #state: State;
+  readonly #expects = new Map<string, number>();
+  readonly #writes = new Map<string, Write>();
+  readonly #undo: [string, Entry | undefined][] = [];
+
+  constructor(state: State) {
+    this.#state = state;
+  }
+
+  add(plan: Plan<unknown>): void {
+    for (const [key, revision] of plan.expects) {
+      // What was written here was looked at when it was written.
+      if (!this.#writes.has(key) && !this.#expects.has(key)) this.#expects.set(key, revision);
+    }
+    for (const write of plan.writes.values()) this.#write(write);
+    // The plan's expectations keep others from adding to what is cleared, so what is seen is all there is.
+    for (const prefix of plan.cleared) for (const key of this.#under(prefix)) this.#clear(key);
+  }
+
+  plan<T>(reply: T): Plan<T> {
+    return { expects: this.#expects, writes: this.#writes, cleared: [], reply };
+  }
+
+  /** The state as it was before the first plan. */
+  undo(): void {
+    for (const [key, before] of this.#undo.toReversed()) this.#state.set(key, before);
+    this.#undo.length = 0;
+  }
+
+  #write(write: Write): void {
+    this.#undo.push([write.key, this.#state.set(write.key, write.entry)]);
+    this.#writes.set(write.key, write);
+  }
+
+  #clear(key: string): void {
+    if (this.#writes.get(key)?.entry === undefined && this.#writes.has(key)) return;
+    this.#write({ key, entry: undefined });
+  }
+
+  *#under(prefix: string): Generator<string> {
+    for (const kind of CLEARED) for (const { key } of this.#state.all(kind)) if (key.startsWith(prefix)) yield key;
+  }
+}
+
+/** Kinds that go with what they belong to. */
+const CLEARED: readonly Kind[] = ['rule', 'stagedRule', 'address', 'endpoint'];

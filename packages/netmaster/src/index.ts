@@ -1,0 +1,1 @@
+export { createMaster, type Master, type MasterOptions } from './master.js';

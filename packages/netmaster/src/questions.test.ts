@@ -1,0 +1,192 @@
+/** Questions to agents: through streams here and at other masters, in pieces, with an end for every host whatever happens to it. */
+import http from 'node:http';
+import { createServer } from 'node:net';
+import { streamLine } from '@contiv/model';
+import { MemoryStore } from '@contiv/store';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { HostAnswer } from './effects/questions.js';
+import { startTestMaster, type TestMaster } from './test-support.js';
+
+const closing: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close();
+});
+
+interface Asked {
+  readonly id: string;
+  readonly kind: string;
+}
+
+/** A master that listens where it says it does. */
+async function master(store: MemoryStore): Promise<{ m: TestMaster; url: string }> {
+  const port = await new Promise<number>((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+  const m = await startTestMaster(store, undefined, `127.0.0.1:${port}`);
+  const url = await m.master.app.listen({ host: '127.0.0.1', port });
+  closing.push(() => m.stop(false));
+  return { m, url };
+}
+
+/** An agent that holds a stream and does with questions what it is told to. */
+async function agent(m: TestMaster, url: string, name: string, last: number) {
+  const control = `192.168.2.${last}:9090`;
+  await m.post(`/agent/v1/hosts/${name}`, { vtepIp: `192.168.2.${last}`, control, vxlanPort: 8472, mtu: 1500, version: '2.0.0' });
+  const asked: Asked[] = [];
+  const withdrawn: string[] = [];
+  const request = http.get(`${url}/agent/v1/stream?host=${name}`, (response) => {
+    let rest = '';
+    response.setEncoding('utf8');
+    response.on('error', () => undefined);
+    response.on('data', (chunk: string) => {
+      const parts = (rest + chunk).split('\n');
+      rest = parts.pop() ?? '';
+      for (const part of parts) {
+        const line = streamLine.parse(JSON.parse(part));
+        if (line.type === 'question') asked.push(line);
+        if (line.type === 'withdraw') withdrawn.push(line.id);
+      }
+    });
+  });
+  request.on('error', () => undefined);
+  closing.push(() => void request.destroy());
+  const question = (n = 0) => eventually(() => asked[n]);
+  await eventually(() => (m.master.context.hub.hosts().includes(name) ? true : undefined));
+  await eventually(() => (m.master.context.mirror.state.alive(name) ? true : undefined));
+  const answer = async (id: string, chunks: unknown[], end: boolean, extra: object = {}) =>
+    (await m.post(`/agent/v1/answers/${id}`, { host: name, chunks, end, ...extra })).body;
+  return { asked, withdrawn, question, answer, close: () => request.destroy() };
+}
+
+async function eventually<T>(look: () => T | undefined): Promise<T> {
+  for (let i = 0; i < 1_000; i++) {
+    const found = look();
+    if (found !== undefined) return found;
+    await new Promise((wake) => setTimeout(wake, 5));
+  }
+  throw new Error('did not happen');
+}
+
+const rules = (text: string) => ({ rules: [text] });
+
+function ask(m: TestMaster, deadlineMs: number | undefined, hosts?: string[]) {
+  const gone = new AbortController();
+  const got: HostAnswer<'rules'>[] = [];
+  const limits = { ...(deadlineMs === undefined ? {} : { deadlineMs }), ...(hosts ? { hosts } : {}) };
+  const done = (async () => {
+    for await (const answer of m.master.context.questions.ask('rules', {}, { ...limits, signal: gone.signal })) got.push(answer);
+    return got;
+  })();
+  return { done, got, gone };
+}
+
+let store: MemoryStore;
+beforeEach(() => {
+  store = new MemoryStore();
+});
+
+test('pieces of all hosts, and an end for each: of the silent, the failed, the vanished and the absent too', async () => {
+  const { m, url } = await master(store);
+  const [good, failing, vanishing] = [await agent(m, url, 'a', 1), await agent(m, url, 'b', 2), await agent(m, url, 'c', 3)];
+  await agent(m, url, 'd', 4);
+  const { done } = ask(m, 1_000, ['a', 'b', 'c', 'd', 'e']);
+  const { id } = await good.question();
+  expect(await good.answer(id, [rules('1'), rules('2')], false)).toEqual({ open: true });
+  expect(await good.answer(id, [rules('3')], true)).toEqual({ open: false });
+  expect(await good.answer(id, [rules('late')], true)).toEqual({ open: false });
+  await failing.question();
+  expect(await failing.answer(id, [{ rules: 7 }], false)).toEqual({ open: false });
+  vanishing.close();
+  const answers = await done;
+  expect(answers.filter((a) => 'chunk' in a)).toEqual(['1', '2', '3'].map((n) => ({ host: 'a', chunk: rules(n) })));
+  const ends = Object.fromEntries(answers.flatMap((a) => ('end' in a ? [[a.host, a.error ?? '']] : [])));
+  expect(ends).toEqual({
+    a: '',
+    b: expect.stringMatching(/^its answer is not understood/),
+    c: 'its agent went away',
+    d: 'its agent did not finish within 1 s',
+    e: 'its agent is not connected',
+  });
+  expect(m.master.context.questions.open).toBe(0);
+});
+
+test('who cannot name the question cannot answer it, nor can another host', async () => {
+  const { m, url } = await master(store);
+  const a = await agent(m, url, 'a', 1);
+  const { done } = ask(m, undefined);
+  const { id } = await a.question();
+  const forged = async (which: string, host: string) =>
+    (await m.post(`/agent/v1/answers/${which}`, { host, chunks: [rules('x')], end: true })).body;
+  expect(await forged('0'.repeat(32), 'a')).toEqual({ open: false });
+  expect(await forged(id, 'b')).toEqual({ open: false });
+  expect((await m.post('/agent/v1/answers/x', { host: 'a', chunks: [], end: true })).status).not.toBe(200);
+  await a.answer(id, [rules('y')], true);
+  expect(await done).toEqual([
+    { host: 'a', chunk: rules('y') },
+    { host: 'a', end: true },
+  ]);
+});
+
+test('an asker that goes is told to the agents', async () => {
+  const { m, url } = await master(store);
+  const a = await agent(m, url, 'a', 1);
+  const { done, gone } = ask(m, undefined);
+  const { id } = await a.question();
+  expect(await a.answer(id, [rules('1')], false)).toEqual({ open: true });
+  gone.abort();
+  expect(await done).toEqual([{ host: 'a', chunk: rules('1') }]);
+  await eventually(() => (a.withdrawn.includes(id) ? true : undefined));
+  expect(await a.answer(id, [rules('2')], false)).toEqual({ open: false });
+});
+
+test('an agent waits while the asker reads slowly', async () => {
+  const { m, url } = await master(store);
+  const a = await agent(m, url, 'a', 1);
+  const gone = new AbortController();
+  const reading = m.master.context.questions.ask('rules', {}, { signal: gone.signal });
+  const first = reading.next();
+  const { id } = await a.question();
+  await a.answer(id, [rules('0')], false);
+  await first;
+  const many = Array.from({ length: 2_000 }, (_, n) => rules(String(n)));
+  let taken = false;
+  const posting = a.answer(id, many, false).then(() => {
+    taken = true;
+  });
+  await new Promise((wake) => setTimeout(wake, 100));
+  expect(taken).toBe(false);
+  for (let n = 0; n < 2_000; n++) await reading.next();
+  gone.abort();
+  await reading.next();
+  await posting;
+  expect(taken).toBe(true);
+});
+
+test('agents of another master are asked through it', async () => {
+  const one = await master(store);
+  const other = await master(store);
+  const here = await agent(one.m, one.url, 'a', 1);
+  const there = await agent(other.m, other.url, 'b', 2);
+  await eventually(() => (one.m.master.context.mirror.state.alive('b') ? true : undefined));
+  const { done, got } = ask(one.m, 5_000);
+  await here.answer((await here.question()).id, [rules('here')], true);
+  const { id } = await there.question();
+  await there.answer(id, [rules('there')], false);
+  await eventually(() => got.find((g) => g.host === 'b'));
+  await there.answer(id, [], true, { error: 'half of it is lost' });
+  const answers = (await done).toSorted((x, y) => (x.host < y.host ? -1 : 1));
+  expect(answers).toEqual([
+    { host: 'a', chunk: rules('here') },
+    { host: 'a', end: true },
+    { host: 'b', chunk: rules('there') },
+    { host: 'b', end: true, error: 'half of it is lost' },
+  ]);
+  const followed = ask(one.m, undefined, ['b']);
+  const again = await there.question(1);
+  followed.gone.abort();
+  await followed.done;
+  await eventually(() => (there.withdrawn.includes(again.id) ? true : undefined));
+});

@@ -1,0 +1,145 @@
+import type { HistoryEntry, PolicyInspect, StagedEffect, StagedPolicy } from '@contiv/model';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Effect, Judge, type SeenConnection } from './core/staged/effect.js';
+import { startTestMaster, type TestMaster } from './test-support.js';
+
+let m: TestMaster;
+beforeEach(async () => {
+  m = await startTestMaster();
+  await m.network('default:net', { encap: 'vxlan', subnet: '10.1.1.0/24' });
+  await m.post('/api/v1/policys/default:db/', { tenantName: 'default', policyName: 'db' });
+  await m.group('default:web', 'net');
+  await m.group('default:db', 'net', { policies: ['db'] });
+  await rule('1', { action: 'allow', fromEndpointGroup: 'web' });
+  await m.endpoint('default:net', 'w1', { IPAddress: '10.1.1.10' }, 'web');
+  await m.endpoint('default:net', 'd1', { IPAddress: '10.1.1.20' }, 'db');
+});
+afterEach(() => m.stop());
+
+const body = (ruleId: string, fields: object) => ({
+  tenantName: 'default',
+  policyName: 'db',
+  ruleId,
+  direction: 'in',
+  action: 'deny',
+  ...fields,
+});
+const rule = (ruleId: string, fields: object = {}) => m.post(`/api/v1/rules/default:db:${ruleId}/`, body(ruleId, fields));
+const staged = (path = '') => `/api/v1/staged/default:db${path}`;
+const stageRule = (ruleId: string, fields: object = {}) => m.post(staged(`/rules/${ruleId}`), body(ruleId, fields));
+const shown = async (): Promise<StagedPolicy> => (await m.get(staged())).body as StagedPolicy;
+const rules = async (): Promise<string[]> =>
+  ((await m.get('/api/v1/rules')).body as { key: string; action: string }[]).map((r) => `${r.key} ${r.action}`);
+const changes = async (): Promise<string[]> => (await shown()).changes.map((c) => `${c.action} ${c.key}`);
+
+describe('a staged policy', () => {
+  test('is edited without anybody noticing, shown by inspect, and committed in one step', async () => {
+    expect((await stageRule('2')).line).toBe('policy db has no staged version');
+    expect((await m.post(staged(), {})).status).toBe(200);
+    expect((await stageRule('2', { priority: 9, protocol: 'tcp', port: 5432 })).status).toBe(200);
+    expect((await m.remove(staged('/rules/1'))).status).toBe(200);
+    expect(await changes()).toEqual(['delete default:db:1', 'create default:db:2']);
+    expect(await rules()).toEqual(['default:db:1 allow']);
+    const inspected = (await m.get('/api/v1/inspect/policys/default:db/')).body as PolicyInspect;
+    expect(inspected.Oper.staged).toMatchObject({ stale: false, changes: [{ action: 'delete' }, { action: 'create' }] });
+    // It outlives the master, and another one knows it.
+    const other = await startTestMaster(m.store);
+    expect((await other.get(staged())).body).toEqual(await shown());
+    await other.stop(false);
+    expect((await m.post(staged('/commit'), {})).status).toBe(200);
+    expect(await rules()).toEqual(['default:db:2 deny']);
+    expect((await m.get(staged())).status).toBe(500);
+    const history = ((await m.get('/api/v1/history?objects=default:db')).body as HistoryEntry[]).at(-1);
+    expect(history?.changes.map((c) => `${c.action} ${c.kind} ${c.key}`).toSorted()).toEqual([
+      'create rule default:db:2',
+      'delete rule default:db:1',
+      'delete staged default:db',
+      'delete stagedRule default:db:1',
+      'delete stagedRule default:db:2',
+    ]);
+  });
+
+  test('keeps only what differs, and discarded leaves nothing', async () => {
+    await m.post(staged(), {});
+    await stageRule('1', { action: 'allow', fromEndpointGroup: 'web' });
+    expect(await changes()).toEqual([]);
+    await stageRule('1', { fromEndpointGroup: 'web' });
+    expect((await shown()).changes[0]?.fields).toEqual([{ field: 'action', before: 'allow', after: 'deny' }]);
+    expect((await stageRule('3', { fromEndpointGroup: 'nobody' })).line).toBe('endpoint group not found');
+    expect((await m.remove(staged('/rules/9'))).line).toBe('rule not found');
+    await m.remove(staged());
+    expect([await rules(), m.master.context.mirror.state.count('stagedRule')]).toEqual([['default:db:1 allow'], 0]);
+  });
+
+  test('given as a whole has those rules and no others', async () => {
+    const list = [{ ruleId: 2, direction: 'in', action: 'deny' }];
+    expect(((await m.post(staged(), { rules: list })).body as StagedPolicy).changes.map((c) => c.action)).toEqual(['delete', 'create']);
+    await m.post(staged('/commit'), {});
+    expect(await rules()).toEqual(['default:db:2 deny']);
+  });
+
+  test('is refused when the policy has changed since, with the way out', async () => {
+    await m.post(staged(), {});
+    await stageRule('2');
+    await rule('3');
+    expect((await shown()).stale).toBe(true);
+    const refused = await m.call('POST', staged('/commit'), {}, { accept: 'application/problem+json' });
+    expect([refused.status, refused.text]).toMatchObject([409, expect.stringContaining('netctl policy discard -t default db')]);
+    expect(await rules()).toEqual(['default:db:1 allow', 'default:db:3 deny']);
+  });
+
+  test('names the hosts that say nothing', async () => {
+    await m.post(staged(), {});
+    const effect = (await m.get(staged('/effect'))).body as StagedEffect;
+    expect(effect).toMatchObject({ connections: [], examined: 0 });
+  });
+});
+
+describe('whom it concerns', () => {
+  const seen = (from: string, to: string, port: number, own = 40_000): SeenConnection => ({
+    tenant: 'default',
+    network: 'net',
+    live: true,
+    protocol: 6,
+    from: { ip: from, port: own },
+    to: { ip: to, port },
+  });
+  const [WEB, DB, OTHER] = ['10.1.1.10', '10.1.1.20', '192.0.2.7'];
+  const all = [WEB, DB, OTHER].flatMap((from) => [WEB, DB, OTHER].flatMap((to) => [80, 5432].map((port) => seen(from, to, port))));
+
+  test('is told with names, counted by ends and port', async () => {
+    await m.post(staged(), {});
+    await stageRule('2', { priority: 9, protocol: 'tcp', port: 5432, fromEndpointGroup: 'web' });
+    const effect = new Effect(m.master.context.mirror.state, 'default:db');
+    for (const c of [seen(WEB, DB, 5432), seen(WEB, DB, 5432, 40_001), seen(WEB, DB, 80), seen(DB, WEB, 5432), seen(OTHER, DB, 5432)])
+      effect.add(c);
+    expect([effect.examined, effect.connections]).toEqual([
+      5,
+      [
+        {
+          effect: 'cut',
+          live: true,
+          protocol: 6,
+          from: { ip: WEB, port: 0, group: 'web' },
+          to: { ip: DB, port: 5432, group: 'db' },
+          rule: 'db:2',
+          count: 2,
+        },
+      ],
+    ]);
+  });
+
+  test('is judged as the committed policy judges', async () => {
+    await rule('9', { action: 'deny', priority: 50, protocol: 'tcp', port: 80 });
+    await m.post(staged(), {});
+    await stageRule('2', { priority: 60, fromIpAddress: '192.0.2.0/24' });
+    await stageRule('3', { priority: 70, direction: 'out', toEndpointGroup: 'web' });
+    await m.remove(staged('/rules/9'));
+    const { state } = m.master.context.mirror;
+    const verdicts = (judge: Judge) => all.map((c) => judge.verdict(c));
+    const [before, then] = [verdicts(new Judge(state, 'default')), verdicts(new Judge(state, 'default', 'default:db'))];
+    await m.post(staged('/commit'), {});
+    expect(verdicts(new Judge(state, 'default'))).toEqual(then);
+    expect(then.map((v) => v.deny)).not.toEqual(before.map((v) => v.deny));
+  });
+});
