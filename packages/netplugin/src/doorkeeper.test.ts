@@ -1,0 +1,92 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Doorkeeper } from './doorkeeper.js';
+import { Publication } from './driver/publication.js';
+import { StateLock } from './lock.js';
+
+let dir: string;
+let keeper: Doorkeeper;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'doorkeeper-'));
+  keeper = new Doorkeeper({ stateDir: dir, socket: join(dir, 'netplugin.sock'), scope: 'local' });
+});
+afterEach(() => {
+  keeper.stop();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+function call(path: string): Promise<{ status: number; text: string; ms: number }> {
+  const began = performance.now();
+  return new Promise((resolve, reject) => {
+    const req = http.request({ socketPath: join(dir, 'netplugin.sock'), path: `/${path}`, method: 'POST', agent: false }, (res) => {
+      let text = '';
+      res.on('data', (chunk: Buffer) => {
+        text += chunk.toString();
+      });
+      res.on('end', () => resolve({ status: res.statusCode ?? 0, text, ms: performance.now() - began }));
+    });
+    req.on('error', reject);
+    req.end('{}');
+  });
+}
+const settle = (ms = 300) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** An agent as far as the doorkeeper can see one. */
+async function agent() {
+  const lock = await StateLock.take(dir);
+  const server = http.createServer((_req, res) => res.end('{"by":"agent"}'));
+  const publication = new Publication(server, join(dir, 'netplugin.sock'));
+  return {
+    publish: () => publication.publish(),
+    die: async () => {
+      publication.stop();
+      server.closeAllConnections();
+      server.close();
+      await lock.release();
+    },
+  };
+}
+
+describe('doorkeeper', () => {
+  it('answers for a dead agent: descriptions at once, removals with success, the rest with what to do, all within 5 s', async () => {
+    void keeper.run();
+    await settle();
+    const described = await call('NetworkDriver.GetCapabilities');
+    expect(JSON.parse(described.text)).toMatchObject({ Scope: 'local', ConnectivityScope: 'global' });
+    expect(described.ms).toBeLessThan(1_000);
+    const [asked, removed] = await Promise.all([call('IpamDriver.RequestAddress'), call('NetworkDriver.DeleteEndpoint')]);
+    expect([asked.status, JSON.parse(asked.text).Err]).toEqual([500, expect.stringMatching(/not running on this host; start it/)]);
+    expect(asked.ms).toBeLessThan(5_000);
+    expect([removed.status, removed.text]).toEqual([200, '{}']);
+  });
+
+  it('gives held calls to the agent that comes back, and takes its place again when it dies', async () => {
+    void keeper.run();
+    await settle();
+    const held = call('IpamDriver.RequestAddress');
+    await settle(200);
+    const first = await agent();
+    await first.publish();
+    expect((await held).text).toBe('{"by":"agent"}');
+    await settle();
+    expect((await call('Plugin.Activate')).text).toBe('{"by":"agent"}');
+    await first.die();
+    await settle();
+    expect((await call('Plugin.Activate')).text).toContain('Implements');
+    const second = await agent();
+    await second.publish();
+    await settle();
+    expect((await call('Plugin.Activate')).text).toBe('{"by":"agent"}');
+    await second.die();
+  });
+
+  it('lets one agent hold a state directory, and the next one after its death', async () => {
+    const first = await agent();
+    await expect(StateLock.take(dir)).rejects.toThrow(/another netplugin \(pid \d+\) runs/);
+    await first.die();
+    await (await StateLock.take(dir)).release();
+  });
+});

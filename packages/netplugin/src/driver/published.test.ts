@@ -1,0 +1,139 @@
+import net from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { openRig } from '../testing/rig.js';
+import { clashes, parseWishes } from './published.js';
+
+const PORT_MAP = 'com.docker.network.portmap';
+const binding = (more: object) => ({ Proto: 6, IP: '', Port: 80, HostIP: '', HostPort: 9099, HostPortEnd: 9099, ...more });
+const wishes = (...bindings: object[]) => parseWishes({ [PORT_MAP]: bindings });
+
+describe('what a container asks for', () => {
+  it('is read from the options of the engine', () => {
+    expect(parseWishes(undefined)).toEqual([]);
+    expect(parseWishes({ [PORT_MAP]: null })).toEqual([]);
+    expect(wishes(binding({}))).toEqual([{ protocol: 'tcp', hostIp: undefined, first: 9099, last: 9099, containerPort: 80 }]);
+    expect(wishes(binding({ Proto: 17, HostIP: '127.0.0.1', HostPortEnd: 9105 }))).toEqual([
+      { protocol: 'udp', hostIp: '127.0.0.1', first: 9099, last: 9105, containerPort: 80 },
+    ]);
+    expect(wishes(binding({ HostPort: 0, HostPortEnd: 0 }))).toMatchObject([{ first: 32_768, last: 60_999 }]);
+    for (const any of ['', null]) expect(wishes(binding({ HostIP: any }))).toMatchObject([{ hostIp: undefined }]);
+    for (const one of ['0.0.0.0', '::', '2001:db8::1']) expect(wishes(binding({ HostIP: one }))).toMatchObject([{ hostIp: one }]);
+  });
+
+  it('is refused with a sentence when it cannot be', () => {
+    expect(() => wishes(binding({ Proto: 47 }))).toThrow('port 80 has IP protocol 47; TCP, UDP and SCTP can be published');
+    expect(() => wishes(binding({ HostIP: 'eth0' }))).toThrow('name an IP address of this host');
+    for (const odd of [{ Port: 0 }, { HostPort: 65_536 }, { Proto: 'tcp' }]) expect(() => wishes(binding(odd))).toThrow('not understood');
+    expect(() => parseWishes({ [PORT_MAP]: 'x' })).toThrow('not understood');
+  });
+});
+
+describe('two ports', () => {
+  const on = (hostIp?: string, protocol: 'tcp' | 'udp' = 'tcp') => ({
+    protocol,
+    hostPort: 80,
+    ...(hostIp === undefined ? {} : { hostIp }),
+  });
+
+  it('clash when somebody outside could mean either', () => {
+    for (const [a, b] of [
+      [on(), on('192.0.2.1')],
+      [on(), on('::')],
+      [on('0.0.0.0'), on('192.0.2.1')],
+      [on('2001:db8::1'), on('::')],
+      [on('2001:db8::1'), on('2001:db8::1')],
+    ] as const)
+      expect([clashes(a, b), clashes(b, a)]).toEqual([true, true]);
+    for (const [a, b] of [
+      [on('0.0.0.0'), on('::')],
+      [on('0.0.0.0'), on('2001:db8::1')],
+      [on('192.0.2.1'), on('192.0.2.2')],
+      [on(), on(undefined, 'udp')],
+      [on(), { ...on(), hostPort: 81 }],
+    ] as const)
+      expect([clashes(a, b), clashes(b, a)]).toEqual([false, false]);
+  });
+});
+
+describe('publishing', () => {
+  const open: (() => Promise<unknown>)[] = [];
+  afterEach(async () => {
+    for (const close of open.splice(0).reverse()) await close();
+  });
+  const start = async () => {
+    const rig = await openRig();
+    open.push(() => rig.close());
+    const server = net.createServer().listen(0, '0.0.0.0');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const address = server.address();
+    const busy = typeof address === 'object' && address ? address.port : 0;
+    open.push(() => new Promise((resolve) => server.close(resolve)));
+    const endpoint = (id: string, last: number) =>
+      rig.state.endpoints.set(id, {
+        endpointId: id,
+        networkId: 'n',
+        ref: { tenant: 'blue', network: 'net' },
+        ip: `10.1.2.${last}`,
+        mac: '02:02:0a:01:02:01',
+        port: `cv${id}`,
+        peer: `cp${id}`,
+        createdAt: 0,
+        stage: 'ready',
+      });
+    const program = (id: string, ...bindings: object[]) =>
+      rig.call('NetworkDriver.ProgramExternalConnectivity', { NetworkID: 'n', EndpointID: id, Options: { [PORT_MAP]: bindings } });
+    const published = (id: string) => rig.state.endpoints.get(id)?.published;
+    return { rig, busy, endpoint, program, published };
+  };
+
+  it('refuses a port that another program has, and publishes none of the others', async () => {
+    const { busy, endpoint, program, published } = await start();
+    endpoint('a', 1);
+    const answer = await program('a', binding({ HostPort: 0, HostPortEnd: 0 }), binding({ HostPort: busy, HostPortEnd: busy }));
+    expect(answer).toEqual({
+      status: 500,
+      body: { Err: `port ${busy}/tcp of this host is taken by another program; publish another one` },
+    });
+    expect(published('a')).toBeUndefined();
+  });
+
+  it('refuses a port that a container of ours has, until that one leaves', async () => {
+    const { rig, endpoint, program, published } = await start();
+    endpoint('a', 1);
+    endpoint('b', 2);
+    expect((await program('a', binding({ HostPort: 0, HostPortEnd: 0 }))).status).toBe(200);
+    const hostPort = published('a')?.[0]?.hostPort ?? 0;
+    const same = binding({ HostPort: hostPort, HostPortEnd: hostPort });
+    expect((await program('b', same)).body).toEqual({
+      Err: `port ${hostPort}/tcp of this host is taken by the container with 10.1.2.1 in network net of tenant blue; publish another one`,
+    });
+    await rig.call('NetworkDriver.RevokeExternalConnectivity', { NetworkID: 'n', EndpointID: 'a' });
+    expect(published('a')).toBeUndefined();
+    expect((await program('b', same)).status).toBe(200);
+    await rig.call('NetworkDriver.Leave', { NetworkID: 'n', EndpointID: 'b' });
+    expect(published('b')).toBeUndefined();
+  });
+
+  it('takes the port of IPv6 with that of IPv4, and gives both back', async () => {
+    const { endpoint, program, published, rig } = await start();
+    endpoint('a', 1);
+    expect((await program('a', binding({ HostPort: 0, HostPortEnd: 0 }))).status).toBe(200);
+    const port = published('a')?.[0]?.hostPort ?? 0;
+    const listens = (host: string) =>
+      new Promise<string>((resolve) => {
+        const server = net.createServer();
+        server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'failed'));
+        server.listen({ host, port, ipv6Only: true, exclusive: true }, () => server.close(() => resolve('free')));
+      });
+    for (const host of ['0.0.0.0', '::']) expect(await listens(host), host).toBe('EADDRINUSE');
+    await rig.call('NetworkDriver.Leave', { NetworkID: 'n', EndpointID: 'a' });
+    for (const host of ['0.0.0.0', '::']) expect(await listens(host), host).toBe('free');
+  });
+
+  it('takes the next free one of a range', async () => {
+    const { busy, endpoint, program, published } = await start();
+    endpoint('a', 1);
+    expect((await program('a', binding({ HostPort: busy, HostPortEnd: busy + 20 }))).status).toBe(200);
+    expect(published('a')?.[0]?.hostPort).toBeGreaterThan(busy);
+  });
+});

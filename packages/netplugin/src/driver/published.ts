@@ -1,0 +1,219 @@
+/** Published ports of containers whose gateway is ours: Docker leaves them to the driver then. */
+import dgram from 'node:dgram';
+import net from 'node:net';
+import { libnetwork } from '@contiv/docker';
+import { parseIpv4, parseIpv6 } from '@contiv/model';
+import { z } from 'zod';
+import type { EndpointRecord, PublishedRecord } from '../state/records.js';
+import type { DriverContext } from './context.js';
+import { DriverRefusal } from './options.js';
+
+const PROTOCOLS: Readonly<Record<number, PublishedRecord['protocol']>> = { 6: 'tcp', 17: 'udp', 132: 'sctp' };
+/** Where a port is looked for when the user named none. */
+const DYNAMIC = { first: 32_768, last: 60_999 } as const;
+
+const bindings = z
+  .array(
+    z.object({
+      Proto: z.number().int(),
+      Port: z.number().int().min(1).max(65535),
+      HostIP: z.string().max(64).nullish(),
+      HostPort: z.number().int().min(0).max(65535).default(0),
+      HostPortEnd: z.number().int().min(0).max(65535).default(0),
+    }),
+  )
+  .max(1024);
+
+const SWEEP_MS = 5_000;
+
+/** What a container asks for, from a driver call's options: `first` to `last` are all the same to it. */
+export interface Wish {
+  readonly protocol: PublishedRecord['protocol'];
+  readonly hostIp: string | undefined;
+  readonly first: number;
+  readonly last: number;
+  readonly containerPort: number;
+}
+
+export function parseWishes(options: Readonly<Record<string, unknown>> | null | undefined): Wish[] {
+  const given = options?.[libnetwork.netlabel.portMap];
+  if (given === undefined || given === null) return [];
+  const parsed = bindings.safeParse(given);
+  if (!parsed.success) throw new DriverRefusal('the engine names the published ports in a form that is not understood');
+  return parsed.data.map(({ Proto, Port, HostIP, HostPort, HostPortEnd }) => {
+    const protocol = PROTOCOLS[Proto];
+    if (protocol === undefined) throw new DriverRefusal(`port ${Port} has IP protocol ${Proto}; TCP, UDP and SCTP can be published`);
+    const hostIp = HostIP === '' || HostIP === null ? undefined : HostIP;
+    if (hostIp !== undefined && parseIpv4(hostIp) === undefined && parseIpv6(hostIp) === undefined)
+      throw new DriverRefusal(`port ${Port} cannot be published on ${hostIp}; name an IP address of this host`);
+    const range = HostPort === 0 ? DYNAMIC : { first: HostPort, last: Math.max(HostPort, HostPortEnd) };
+    return { protocol, hostIp, ...range, containerPort: Port };
+  });
+}
+
+type Taken = Pick<PublishedRecord, 'protocol' | 'hostIp' | 'hostPort'>;
+const EVERY4 = '0.0.0.0';
+const EVERY6 = '::';
+/** What a port without an address is published on. */
+const EVERYWHERE = [EVERY4, EVERY6] as const;
+const isV6 = (ip: string): boolean => ip.includes(':');
+
+/** Do two ports want one and the same of this host? */
+export function clashes(a: Taken, b: Taken): boolean {
+  if (a.protocol !== b.protocol || a.hostPort !== b.hostPort) return false;
+  if (a.hostIp === undefined || b.hostIp === undefined || a.hostIp === b.hostIp) return true;
+  return isV6(a.hostIp) === isV6(b.hostIp) && [a.hostIp, b.hostIp].some((ip) => ip === EVERY4 || ip === EVERY6);
+}
+
+const hasCode = (error: unknown, code: string): boolean => error instanceof Error && 'code' in error && error.code === code;
+
+/** Keeps ports of this host occupied, so that nobody else is given one that would never be reached. */
+class Held {
+  readonly #sockets = new Map<string, () => void>();
+
+  /** Answers false when somebody else has the port. */
+  async take(port: Taken): Promise<boolean> {
+    if (port.protocol === 'sctp') return true;
+    const taken: string[] = [];
+    for (const address of port.hostIp === undefined ? EVERYWHERE : [port.hostIp]) {
+      const key = keyOf(port, address);
+      if (this.#sockets.has(key)) continue;
+      try {
+        this.#sockets.set(key, await (port.protocol === 'tcp' ? listenTcp : bindUdp)(address, port.hostPort));
+        taken.push(key);
+      } catch (error) {
+        // Without IPv6 nobody else can take a port of it either.
+        if (address === EVERY6 && port.hostIp === undefined && (hasCode(error, 'EAFNOSUPPORT') || hasCode(error, 'EADDRNOTAVAIL')))
+          continue;
+        for (const held of taken) this.#close(held);
+        if (hasCode(error, 'EADDRINUSE')) return false;
+        if (hasCode(error, 'EADDRNOTAVAIL'))
+          throw new DriverRefusal(`${address} is no address of this host, so nothing can be published on it`);
+        throw error;
+      }
+    }
+    return true;
+  }
+
+  release(port: Taken): void {
+    for (const key of keysOf(port)) this.#close(key);
+  }
+
+  /** Lets go of all but these. */
+  keepOnly(ports: readonly Taken[]): void {
+    const kept = new Set(ports.flatMap(keysOf));
+    for (const key of this.#sockets.keys()) if (!kept.has(key)) this.#close(key);
+  }
+
+  #close(key: string): void {
+    this.#sockets.get(key)?.();
+    this.#sockets.delete(key);
+  }
+}
+
+const keyOf = ({ protocol, hostPort }: Taken, address: string): string => `${protocol} ${address} ${hostPort}`;
+const keysOf = (port: Taken): string[] => (port.hostIp === undefined ? EVERYWHERE : [port.hostIp]).map((address) => keyOf(port, address));
+
+function listenTcp(host: string, port: number): Promise<() => void> {
+  const server = net.createServer((connection) => connection.destroy());
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port, exclusive: true, ipv6Only: true }, () => resolve(() => void server.close()));
+  });
+}
+
+function bindUdp(address: string, port: number): Promise<() => void> {
+  const socket = dgram.createSocket(isV6(address) ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' });
+  return new Promise((resolve, reject) => {
+    socket.once('error', (error) => {
+      socket.close();
+      reject(error);
+    });
+    socket.bind({ address, port, exclusive: true }, () => resolve(() => void socket.close()));
+  });
+}
+
+export class PublishedPorts {
+  readonly #context: DriverContext;
+  readonly #held = new Held();
+  /** Ports of calls under way. */
+  readonly #coming = new Set<PublishedRecord>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(context: DriverContext) {
+    this.#context = context;
+  }
+
+  /** Takes the ports of an earlier start again. Traffic to them goes on whether that works or not. */
+  async start(): Promise<void> {
+    this.#timer = setInterval(() => this.#sweep(), SWEEP_MS);
+    for (const record of this.#context.state.endpoints.values()) {
+      for (const port of record.published ?? []) {
+        if (await this.#held.take(port).catch(() => false)) continue;
+        const what = `${port.protocol} port ${port.hostPort}`;
+        this.#context.log.warn(
+          { endpoint: record.endpointId, what },
+          'a published port was taken by another program meanwhile; that one is not reached',
+        );
+      }
+    }
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#held.keepOnly([]);
+  }
+
+  /** Containers may go without a call: while the agent was dead, or by the comparison with the engine. */
+  #sweep(): void {
+    this.#held.keepOnly([...this.#coming, ...this.#context.state.endpoints.values().flatMap((record) => record.published ?? [])]);
+  }
+
+  /** Publishes what the options ask for, all or nothing. */
+  async program(endpointId: string, options: Readonly<Record<string, unknown>> | null | undefined): Promise<void> {
+    const wishes = parseWishes(options);
+    const record = this.#context.state.endpoints.get(endpointId);
+    if (wishes.length === 0 || record?.stage !== 'ready') return;
+    await this.revoke(endpointId);
+    const got: PublishedRecord[] = [];
+    try {
+      for (const wish of wishes) {
+        const port = await this.#take(wish, record, got);
+        got.push(port);
+        this.#coming.add(port);
+      }
+      await this.#context.dataplane.publish(endpointId, got);
+    } catch (error) {
+      for (const port of got) this.#held.release(port);
+      throw error;
+    } finally {
+      for (const port of got) this.#coming.delete(port);
+    }
+  }
+
+  async revoke(endpointId: string): Promise<void> {
+    const published = this.#context.state.endpoints.get(endpointId)?.published ?? [];
+    if (published.length === 0) return;
+    await this.#context.dataplane.publish(endpointId, []);
+    for (const port of published) this.#held.release(port);
+  }
+
+  async #take(wish: Wish, record: EndpointRecord, more: readonly PublishedRecord[]): Promise<PublishedRecord> {
+    const { protocol, hostIp, first, last, containerPort } = wish;
+    const others = this.#context.state.endpoints.values().filter((e) => e.endpointId !== record.endpointId && e.stage !== 'deleting');
+    let holder = 'another program';
+    const span = last - first + 1;
+    // Not always from the front, where a range was not asked for: a port just left may still be somebody's idea of another service.
+    const offset = first === DYNAMIC.first && last === DYNAMIC.last ? Math.floor(Math.random() * span) : 0;
+    for (let i = 0; i < span; i++) {
+      const hostPort = first + ((offset + i) % span);
+      const port = { protocol, hostPort, containerPort, ...(hostIp === undefined ? {} : { hostIp }) };
+      if (more.some((m) => clashes(m, port))) continue;
+      const owner = others.find((e) => (e.published ?? []).some((p) => clashes(p, port)));
+      if (owner) holder = `the container with ${owner.ip} in network ${owner.ref.network} of tenant ${owner.ref.tenant}`;
+      else if (await this.#held.take(port)) return port;
+    }
+    const which = first === last ? `port ${first}/${protocol}` : `every ${protocol} port from ${first} to ${last}`;
+    throw new DriverRefusal(`${which} of this host is taken by ${holder}; publish another one`);
+  }
+}

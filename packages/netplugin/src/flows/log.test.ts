@@ -1,0 +1,81 @@
+import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { FlowRecord } from '@contiv/model';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { FlowLog } from './log.js';
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'flows-'));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+const record = (time: number): FlowRecord => ({
+  hosts: ['h1'],
+  tenant: 'default',
+  state: 'closed',
+  verdict: 'allow',
+  start: time,
+  time,
+  protocol: 6,
+  src: { ip: '10.1.1.1', port: 40_000, container: 'web' },
+  dst: { ip: '10.1.1.2', port: 80, container: 'db' },
+  way: 'out',
+  packets: [1, 2],
+  bytes: [60, 120],
+});
+const times = async (log: FlowLog): Promise<number[]> => {
+  const found: number[] = [];
+  for await (const group of log.backwards()) found.push(...group.map((r) => r.time));
+  return found;
+};
+const onDisk = () => readdirSync(dir).reduce((sum, name) => sum + statSync(join(dir, name)).size, 0);
+
+it('gives back what was written, the newest first, also to who opens it anew', async () => {
+  const log = new FlowLog(dir, 10_000_000);
+  for (let time = 1; time <= 1_200; time++) log.append(record(time));
+  expect(await times(log)).toEqual(Array.from({ length: 1_200 }, (_, i) => 1_200 - i));
+  log.close();
+  const again = new FlowLog(dir, 10_000_000);
+  again.append(record(1_201));
+  expect((await times(again)).slice(0, 2)).toEqual([1_201, 1_200]);
+  again.close();
+});
+
+it('never takes more room than it has, and keeps the newest', async () => {
+  const bound = 300_000;
+  const log = new FlowLog(dir, bound);
+  for (let time = 1; time <= 3_000; time++) {
+    log.append(record(time));
+    if (time % 7 === 0) log.flush();
+    if (time % 500 === 0) expect(onDisk()).toBeLessThanOrEqual(bound);
+  }
+  const kept = await times(log);
+  expect(kept[0]).toBe(3_000);
+  expect(kept.length).toBeGreaterThan(500);
+  expect(kept).toEqual(Array.from({ length: kept.length }, (_, i) => 3_000 - i));
+  expect(log.size()).toBe(onDisk());
+  log.close();
+});
+
+it('a line cut short by a crash, and bytes that are no record, cost nothing else', async () => {
+  const log = new FlowLog(dir, 10_000_000);
+  log.append(record(1));
+  log.flush();
+  log.close();
+  const [file = ''] = readdirSync(dir);
+  appendFileSync(join(dir, file), '{"hosts":[1]}\n{"hosts":["h1"],"ten');
+  const again = new FlowLog(dir, 10_000_000);
+  again.append(record(2));
+  expect(await times(again)).toEqual([2, 1]);
+  again.close();
+});
+
+it('a disk that takes nothing is counted and survived', () => {
+  const log = new FlowLog(dir, 10_000_000);
+  rmSync(dir, { recursive: true });
+  log.append(record(1));
+  log.flush();
+  expect(log.lost).toBe(1);
+});

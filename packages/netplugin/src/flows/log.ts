@@ -1,0 +1,128 @@
+/**
+ * Records on disk: NDJSON in segments, the oldest of which goes when all of them together have reached their bound. A line that a crash cut
+ * short is skipped when it is read.
+ */
+import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, rmSync, statSync, writeSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type FlowRecord, flowRecord } from '@contiv/model';
+
+const SEGMENTS = 16;
+const MIN_SEGMENT = 16 * 1024;
+/** Lines that are parsed before others get their turn. */
+const AT_ONCE = 500;
+
+export class FlowLog {
+  readonly #dir: string;
+  readonly #maxBytes: number;
+  readonly #segmentBytes: number;
+  #file: { readonly number: number; readonly fd: number; size: number } | undefined;
+  #pending: string[] = [];
+  /** Records that could not be written. */
+  lost = 0;
+
+  /** @param maxBytes what all segments may take together. */
+  constructor(dir: string, maxBytes: number) {
+    this.#dir = dir;
+    this.#maxBytes = maxBytes;
+    this.#segmentBytes = Math.max(MIN_SEGMENT, Math.floor(maxBytes / SEGMENTS));
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+  }
+
+  append(record: FlowRecord): void {
+    const line = `${JSON.stringify(record)}\n`;
+    this.#pending.push(line);
+  }
+
+  /** Writes what was appended. A full disk loses records, and nothing else. */
+  flush(): void {
+    if (this.#pending.length === 0) return;
+    const lines = this.#pending;
+    const text = lines.join('');
+    this.#pending = [];
+    try {
+      const file = this.#current(Buffer.byteLength(text));
+      file.size += writeSync(file.fd, text);
+    } catch {
+      this.lost += lines.length;
+      this.close();
+    }
+  }
+
+  /** Bytes on disk. */
+  size(): number {
+    return this.#numbers().reduce((sum, number) => sum + sizeOf(this.#path(number)), 0);
+  }
+
+  close(): void {
+    const file = this.#file;
+    this.#file = undefined;
+    if (file) closeSync(file.fd);
+  }
+
+  /** The newest records first, in groups. */
+  async *backwards(): AsyncGenerator<FlowRecord[], void, undefined> {
+    this.flush();
+    for (const number of this.#numbers().toReversed()) {
+      // It may have made room meanwhile.
+      const text = await readFile(this.#path(number), 'utf8').catch(() => '');
+      const lines = text.split('\n');
+      for (let end = lines.length; end > 0; end -= AT_ONCE) {
+        yield lines
+          .slice(Math.max(0, end - AT_ONCE), end)
+          .reverse()
+          .flatMap((line) => parse(line));
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
+    }
+  }
+
+  #current(coming: number): { readonly fd: number; size: number } {
+    if (this.#file && this.#file.size > 0 && this.#file.size + coming > this.#segmentBytes) this.close();
+    if (!this.#file) {
+      const numbers = this.#numbers();
+      const last = numbers.at(-1) ?? 0;
+      const number = numbers.length > 0 && sizeOf(this.#path(last)) + coming <= this.#segmentBytes ? last : last + 1;
+      this.#makeRoom(Math.max(coming, this.#segmentBytes), number);
+      const fd = openSync(this.#path(number), 'a', 0o600);
+      this.#file = { number, fd, size: fstatSync(fd).size };
+      // A line that a crash left unfinished must not swallow the next one.
+      if (this.#file.size > 0) this.#file.size += writeSync(fd, '\n');
+    }
+    return this.#file;
+  }
+
+  /** The segment that is written may grow by so much; the oldest of the others go. */
+  #makeRoom(growth: number, current: number): void {
+    const others = this.#numbers().filter((number) => number !== current);
+    let total = growth + others.reduce((sum, number) => sum + sizeOf(this.#path(number)), 0);
+    for (const number of others) {
+      if (total <= this.#maxBytes) return;
+      total -= sizeOf(this.#path(number));
+      rmSync(this.#path(number), { force: true });
+    }
+  }
+
+  #numbers(): number[] {
+    return readdirSync(this.#dir)
+      .flatMap((name) => /^flows-(\d{10})\.ndjson$/.exec(name)?.[1] ?? [])
+      .map(Number)
+      .sort((a, b) => a - b);
+  }
+
+  #path(number: number): string {
+    return join(this.#dir, `flows-${String(number).padStart(10, '0')}.ndjson`);
+  }
+}
+
+const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+
+function parse(line: string): FlowRecord[] {
+  if (line === '') return [];
+  try {
+    const parsed = flowRecord.safeParse(JSON.parse(line));
+    return parsed.success ? [parsed.data] : [];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,141 @@
+/** Tells netmaster the names, aliases and labels of the containers behind this host's endpoints, outside of driver calls. */
+import type { ContainerDetail, Engine } from '@contiv/docker';
+import type { EndpointState, UpdateEndpointRequest } from '@contiv/model';
+import { type DriverContext, STREAM_WAIT_MS } from '../driver/context.js';
+import type { EndpointRecord } from '../state/records.js';
+import { Loop } from './loop.js';
+
+/** netmaster's limits (wire/plugin.ts). */
+const MAX_ALIASES = 64;
+const MAX_ALIAS = 256;
+const MAX_LABELS = 256;
+
+const unique = (names: readonly string[]): string[] => [...new Set(names.filter((name) => name !== '' && name.length <= MAX_ALIAS))];
+
+/** What a container's inspection says about one of its endpoints. Pure. */
+export function reportOf(detail: ContainerDetail, endpointId: string, tenant: string, network: string): UpdateEndpointRequest | undefined {
+  const attached = Object.values(detail.NetworkSettings.Networks).find((a) => a.EndpointID === endpointId);
+  if (!attached) return undefined;
+  const name = detail.Name.replace(/^\//, '');
+  const service = detail.Config.Labels['com.docker.compose.service'] ?? '';
+  const aliases = unique([...attached.Aliases, ...attached.DNSNames, service, detail.Config.Hostname])
+    .filter((alias) => alias !== name)
+    .slice(0, MAX_ALIASES);
+  const labels = Object.entries(detail.Config.Labels).filter(([key, value]) => key.length <= 1024 && value.length <= 8192);
+  return {
+    EndpointID: endpointId,
+    ContainerID: detail.Id,
+    EPCommonName: name.slice(0, 256),
+    Aliases: aliases,
+    Labels: Object.fromEntries(labels.slice(0, MAX_LABELS)),
+    Event: 'start',
+    Tenant: tenant,
+    Network: network,
+    ...(attached.IPAddress === '' ? {} : { IPAddress: attached.IPAddress }),
+  };
+}
+
+/** Does netmaster know this already? Pure. */
+export function isKnown(endpoint: EndpointState, report: UpdateEndpointRequest): boolean {
+  const text = (record: Readonly<Record<string, string>> | undefined) =>
+    JSON.stringify(
+      Object.entries(record ?? {})
+        .map(([key, value]) => `${key}=${value}`)
+        .sort(),
+    );
+  return (
+    endpoint.containerId === report.ContainerID &&
+    endpoint.containerName === report.EPCommonName &&
+    [...(endpoint.aliases ?? [])].sort().join('\n') === [...(report.Aliases ?? [])].sort().join('\n') &&
+    text(endpoint.labels) === text(report.Labels)
+  );
+}
+
+export class Containers {
+  readonly #engine: Engine;
+  readonly #context: DriverContext;
+  readonly #loop: Loop;
+  /** Containers to look at; `all` after a gap in the events. */
+  readonly #dirty = new Set<string>();
+  #all = true;
+  /** Last text sent for an endpoint: the stream may be slower than the next event. */
+  readonly #sent = new Map<string, string>();
+
+  constructor(engine: Engine, context: DriverContext) {
+    this.#engine = engine;
+    this.#context = context;
+    this.#loop = new Loop(() => this.#work(), { every: 60_000, retry: { baseMs: 500, maxMs: 10_000 } });
+  }
+
+  /** One container came, was renamed, or was attached to another network. */
+  changed(containerId: string): void {
+    this.#dirty.add(containerId);
+    this.#loop.soon(5);
+  }
+
+  /** Events were missed. */
+  everything(): void {
+    this.#all = true;
+    this.#loop.soon(5);
+  }
+
+  stop(): Promise<void> {
+    return this.#loop.stop();
+  }
+
+  async #work(): Promise<boolean> {
+    if (this.#all) {
+      this.#all = false;
+      try {
+        for (const container of await this.#engine.containers()) this.#dirty.add(container.Id);
+      } catch (error) {
+        this.#all = true;
+        throw error;
+      }
+    }
+    let done = true;
+    const ids = [...this.#dirty];
+    this.#dirty.clear();
+    for (const id of ids) {
+      try {
+        const detail = await this.#engine.container(id);
+        if (detail) await this.#report(detail);
+      } catch {
+        this.#dirty.add(id);
+        done = false;
+      }
+    }
+    for (const id of this.#sent.keys()) if (!this.#context.state.endpoints.has(id)) this.#sent.delete(id);
+    return done;
+  }
+
+  async #report(detail: ContainerDetail): Promise<void> {
+    const { state, calls, cluster } = this.#context;
+    for (const { EndpointID } of Object.values(detail.NetworkSettings.Networks)) {
+      const record = state.endpoints.get(EndpointID);
+      if (record?.stage !== 'ready') continue;
+      const report = reportOf(detail, EndpointID, record.ref.tenant, record.ref.network);
+      if (!report) continue;
+      const text = JSON.stringify(report);
+      const known = cluster.mirror.endpoints.get(`${record.ref.network}.${record.ref.tenant}-${EndpointID}`);
+      const told = this.#sent.get(EndpointID) === text && (!cluster.synced || (known && isKnown(known, report)));
+      if (told && record.labelsRead === true) continue;
+      if (!known || !isKnown(known, report)) {
+        await calls.updateEndpoint(report);
+        this.#sent.set(EndpointID, text);
+      }
+      if (record.labelsRead !== true) await this.#read(record);
+    }
+  }
+
+  /** Once the stream has told which group the label made it a member of, the endpoint need not be cut off any more. */
+  async #read({ endpointId, ref }: EndpointRecord): Promise<void> {
+    const { state, cluster, dataplane } = this.#context;
+    const key = `${ref.network}.${ref.tenant}-${endpointId}`;
+    await cluster.until(() => cluster.mirror.endpoints.get(key)?.containerId !== undefined, STREAM_WAIT_MS);
+    const current = state.endpoints.get(endpointId);
+    if (current?.stage !== 'ready' || cluster.mirror.endpoints.get(key)?.containerId === undefined) return;
+    state.endpoints.set(endpointId, { ...current, labelsRead: true });
+    dataplane.schedule(0);
+  }
+}
