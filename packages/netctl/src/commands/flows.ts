@@ -1,0 +1,104 @@
+import type { FlowQuery } from '@contiv/client';
+import { type FlowLine, type FlowRecord, protocolNumber } from '@contiv/model';
+import type { Run } from '../cli/command.js';
+import type { Values } from '../cli/values.js';
+import { flowTable, flowText } from '../output/flows.js';
+import { printable } from '../output/table.js';
+import { topRows, topTable } from '../output/top.js';
+import { CommandError, type Session } from '../session.js';
+
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `90s`, `5m`, `2h`, `1d` as milliseconds. */
+export function duration(text: string): number {
+  const [, digits = '', unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  const unitMs = UNITS[unit];
+  if (unitMs === undefined) throw new CommandError(`Invalid time ${text} - Enter a number with s, m, h or d, like 5m`);
+  return Number(digits) * unitMs;
+}
+
+/** `tcp/443`, `tcp`, `icmp`, `132/80`. */
+export function service(text: string): { protocol?: number; port?: number } {
+  if (text === '') return {};
+  const [name = '', digits, ...more] = text.split('/');
+  const protocol = protocolNumber(name.toLowerCase());
+  const port = digits === undefined ? undefined : Number(digits);
+  const badPort = digits !== undefined && (!/^\d{1,5}$/.test(digits) || port === 0 || Number(digits) > 65_535);
+  if (protocol === undefined || badPort || more.length > 0)
+    throw new CommandError(`Invalid service ${text} - Enter a protocol, or a protocol and a port, like tcp/443`);
+  return { protocol, ...(port === undefined ? {} : { port }) };
+}
+
+function filterOf(flags: Values): FlowQuery {
+  const given = (name: 'tenant' | 'from' | 'to') => (flags.text(name) === '' ? {} : { [name]: flags.text(name) });
+  return { ...given('tenant'), ...given('from'), ...given('to'), ...service(flags.text('service')) };
+}
+
+/** What is not there is said beside the records, not among them. */
+function sayMissing(session: Session, line: FlowLine): void {
+  if (line.type === 'missing') session.io.err(`${printable(`host ${line.host}: ${line.reason}; its flows are missing`)}\n`);
+  if (line.type === 'left-out')
+    session.io.err(`${printable(`host ${line.host}: ${line.records} records were left out, more than it records`)}\n`);
+}
+
+export const flows: Run = async (session) => {
+  const { flags, io } = session;
+  if (session.format === 'yaml') throw new CommandError('Flows are printed as a table or with -o json');
+  const verdict = flags.text('verdict');
+  if (verdict !== '' && verdict !== 'allow' && verdict !== 'deny')
+    throw new CommandError(`Invalid verdict ${verdict} - Enter allow or deny`);
+  const since = flags.text('since');
+  const query: FlowQuery = {
+    ...filterOf(flags),
+    ...(verdict === '' ? {} : { verdict }),
+    ...(since === '' ? {} : { since: io.now().getTime() - duration(since) }),
+    limit: flags.number('last'),
+    follow: flags.on('follow'),
+  };
+  const wide = session.format === 'wide' || (io.columns ?? 80) >= 160;
+  const width = wide ? undefined : (io.columns ?? 80);
+  const past: FlowRecord[] = [];
+  let isNow = false;
+  for await (const line of (await session.client()).flows(query)) {
+    sayMissing(session, line);
+    if (line.type === 'flow' && session.structured) session.line(JSON.stringify(line.flow));
+    else if (line.type === 'flow' && isNow) session.line(flowText(line.flow, wide, width));
+    else if (line.type === 'flow') past.push(line.flow);
+    else if (line.type === 'now') {
+      isNow = true;
+      if (!session.structured) session.print(flowTable(past, wide, width));
+    }
+  }
+  if (!isNow && !session.structured) session.print(flowTable(past, wide, width));
+};
+
+async function present(session: Session, query: FlowQuery): Promise<FlowRecord[]> {
+  const found: FlowRecord[] = [];
+  for await (const line of (await session.client()).flows(query)) {
+    if (line.type === 'flow') found.push(line.flow);
+    else sayMissing(session, line);
+  }
+  return found;
+}
+
+export const top: Run = async (session) => {
+  const { flags, io } = session;
+  const by = flags.text('by');
+  if (by !== 'connection' && by !== 'container' && by !== 'group')
+    throw new CommandError(`Invalid value ${by} - Enter connection, container or group`);
+  const seconds = flags.number('interval');
+  if (seconds < 1 || seconds > 3_600) throw new CommandError('Invalid interval - Enter 1 to 3600 seconds');
+  const query: FlowQuery = { ...filterOf(flags), verdict: 'allow', live: true, limit: 0 };
+  const refreshes = io.outTerminal === true && !session.structured;
+  const wide = session.format === 'wide' || (io.columns ?? 80) >= 160;
+  let before = await present(session, query);
+  for (;;) {
+    await new Promise((wake) => setTimeout(wake, seconds * 1_000));
+    const after = await present(session, query);
+    const rows = topRows(before, after, by, flags.number('last'));
+    const text = () => topTable(rows, by, wide ? undefined : (io.columns ?? 80));
+    if (refreshes) session.print(`\u001b[H\u001b[2J${text()}`);
+    else return session.show({ seconds, by, rows }, text);
+    before = after;
+  }
+};

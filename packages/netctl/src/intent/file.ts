@@ -1,0 +1,92 @@
+/** The intent as people write it: YAML (of which JSON is a part), held to its shape, with the line of every fault. Pure. */
+import { type CheckedIntent, intentSchema, objectsOf } from '@contiv/model';
+import { type Document, isMap, isNode, isScalar, LineCounter, parseAllDocuments } from 'yaml';
+import type { z } from 'zod';
+import { CommandError, EXIT } from '../session.js';
+
+type Path = readonly PropertyKey[];
+
+/** A text that was read and is right, and where in it everything stands. */
+export interface ReadFile<T> {
+  readonly value: T;
+  /** `FILE:LINE` of what the path leads to, or of the nearest thing above it. */
+  readonly place: (path: Path) => string;
+}
+
+/** Faults shown at once. */
+const MOST = 10;
+
+/** @throws CommandError with `FILE:LINE: what is wrong`, a line for each fault. */
+export function readDocument<S extends z.ZodType>(schema: S, text: string, name: string): ReadFile<z.output<S>> {
+  const lines = new LineCounter();
+  const documents = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
+  const at = (offset: number): string => `${name}:${lines.linePos(offset).line}`;
+  if (!Array.isArray(documents)) throw wrong([`${name}: the file is empty`]);
+  const [document, second] = documents;
+  if (!document) throw wrong([`${name}: the file is empty`]);
+  const faults = documents.flatMap((d) => d.errors.map((e) => `${at(e.pos[0])}: ${e.message.split('\n')[0]}`));
+  if (faults.length > 0) throw wrong(faults);
+  if (second) throw wrong([`${at(second.range[0])}: a second document begins here; put everything into one`]);
+  const place = (path: Path): string => at(offsetOf(document, path));
+  const parsed = schema.safeParse(withoutNulls(document.toJS({ maxAliasCount: 1_000 })));
+  if (parsed.success) return { value: parsed.data, place };
+  throw wrong(parsed.error.issues.flatMap((issue) => sentences(issue).map(([path, said]) => `${place(path)}: ${said}`)));
+}
+
+/** The intent of a file, with the place of each object. */
+export function readIntent(text: string, name: string): { readonly intent: CheckedIntent; readonly places: ReadonlyMap<string, string> } {
+  const { value: intent, place } = readDocument(intentSchema, text, name);
+  let places: Map<string, string> | undefined;
+  return {
+    intent,
+    // Only looked at when something is refused.
+    get places() {
+      places ??= new Map([...objectsOf(intent)].map(({ kind, key, path }) => [`${kind} ${key}`, place(path)]));
+      return places;
+    },
+  };
+}
+
+function wrong(faults: readonly string[]): CommandError {
+  const more = faults.length > MOST ? [`and ${faults.length - MOST} more`] : [];
+  return new CommandError(faults[0] ?? 'the file is not right', {
+    exit: EXIT.api,
+    hint: [...faults.slice(1, MOST), ...more].join('\n'),
+  });
+}
+
+/** What zod says, each with the path it is about. */
+function sentences(issue: z.core.$ZodIssue): [Path, string][] {
+  const path = issue.path;
+  const where = path.filter((step) => typeof step !== 'number').join('.');
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => [[...path, key], `${where === '' ? 'the document' : where} has no member ${key}`]);
+  const message =
+    issue.code === 'invalid_type' && issue.message.startsWith('Invalid input')
+      ? `${String(path.at(-1) ?? 'the document')}: ${issue.message}`
+      : issue.message;
+  return [[path, message.split('\n').join('; ')]];
+}
+
+/** An empty member (`rules:` with nothing after it) counts as absent. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).flatMap(([key, v]) => (v === null ? [] : [[key, withoutNulls(v)]])));
+}
+
+/** Where the path's last step that is there begins. */
+function offsetOf(document: Document.Parsed, path: Path): number {
+  for (let length = path.length; length >= 0; length--) {
+    const above: unknown = length === 0 ? undefined : document.getIn(path.slice(0, length - 1), true);
+    const key = path[length - 1];
+    const holder = length === 1 ? document.contents : above;
+    if (isMap(holder)) {
+      const pair = holder.items.find((item) => isScalar(item.key) && item.key.value === key);
+      if (pair && isNode(pair.key) && pair.key.range) return pair.key.range[0];
+    }
+    const node: unknown = length === 0 ? document.contents : document.getIn(path.slice(0, length), true);
+    if (isNode(node) && node.range) return node.range[0];
+  }
+  return 0;
+}

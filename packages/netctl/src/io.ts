@@ -1,0 +1,19 @@
+/** The program's surroundings, so that tests can give it others. */
+export interface Io {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Is standard output a terminal? */
+  readonly outTerminal?: boolean;
+  /** Is standard error a terminal? */
+  readonly errTerminal: boolean;
+  /** Width of the terminal, where there is one. */
+  readonly columns?: number | undefined;
+  /** The user's home directory. */
+  readonly home: string;
+  readonly now: () => Date;
+  /** A file's text; `-` is standard input. */
+  readonly read: (path: string) => Promise<string>;
+  /** Asks the user for one line; `undefined` at the end of the input. */
+  readonly ask: (question: string, hidden: boolean) => Promise<string | undefined>;
+}

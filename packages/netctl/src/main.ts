@@ -1,0 +1,25 @@
+#!/usr/bin/env node
+import { homedir } from 'node:os';
+import type { Prompt } from './prompt.js';
+import { run } from './run.js';
+
+// A reader that has seen enough (`netctl net ls | head -1`) is no fault.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 4));
+
+let prompt: Prompt | undefined;
+process.exitCode = await run(process.argv.slice(2), {
+  out: (text) => process.stdout.write(text),
+  err: (text) => process.stderr.write(text),
+  outTerminal: process.stdout.isTTY === true,
+  env: process.env,
+  errTerminal: process.stderr.isTTY === true,
+  columns: process.stdout.columns || Number(process.env.COLUMNS) || undefined,
+  home: homedir(),
+  now: () => new Date(),
+  read: async (path) => (await import('node:fs/promises')).readFile(path === '-' ? '/dev/stdin' : path, 'utf8'),
+  ask: async (question, hidden) => {
+    prompt ??= new (await import('./prompt.js')).Prompt();
+    return prompt.ask(question, hidden);
+  },
+});
+prompt?.close();

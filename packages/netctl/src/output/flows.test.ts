@@ -1,0 +1,90 @@
+import type { FlowRecord } from '@contiv/model';
+import { describe, expect, it } from 'vitest';
+import { duration, service } from '../commands/flows.js';
+import { amount, flowTable } from './flows.js';
+import { topRows, topTable } from './top.js';
+
+const flow = (more: Partial<FlowRecord> = {}): FlowRecord => ({
+  hosts: ['h1', 'h2'],
+  tenant: 'default',
+  state: 'closed',
+  verdict: 'allow',
+  start: 1_700_000_000_000,
+  time: 1_700_000_002_000,
+  protocol: 6,
+  src: { ip: '10.1.1.1', port: 40_000, container: 'a-container-with-a-rather-long-name', group: 'web' },
+  dst: { ip: '10.1.1.2', port: 5_432, container: 'db1', group: 'db' },
+  policy: 'dbpol',
+  rule: '2',
+  way: 'in',
+  packets: [5, 4],
+  bytes: [500_000, 400],
+  ...more,
+});
+const lines = (text: string) => text.trimEnd().split('\n');
+
+describe('flows', () => {
+  it('fit 80 and 200 columns', () => {
+    const flows = [
+      flow(),
+      flow({ state: 'denied', verdict: 'deny', dst: { ip: '2001:db8:1111:2222:3333:4444:5555:6666', port: 0 }, protocol: 58 }),
+    ];
+    const narrow = lines(flowTable(flows, false, 80));
+    expect(narrow.every((line) => line.length <= 80)).toBe(true);
+    expect(narrow[0]).toMatch(/^Time +State +From +To +Service +Rule$/);
+    expect(narrow[2]).toMatch(/ closed +a-container-wit… +db1 +tcp\/5432 +dbpol:2$/);
+    expect(narrow[3]).toMatch(/ denied .* icmp6 +dbpol:2$/);
+    const wide = lines(flowTable(flows, true));
+    expect(wide.every((line) => line.length <= 200)).toBe(true);
+    expect(wide[2]).toMatch(/default .* web .* db .* h1,h2 +5\/4 +500k\/400 +2$/);
+  });
+
+  it('nothing in a name steers the terminal, and a default is called so', () => {
+    const { rule: _rule, policy: _policy, ...rest } = flow({ src: { ip: '10.1.1.1', port: 1, container: 'x\u001b[2J' } });
+    const text = flowTable([rest], false, 80);
+    expect(text).not.toContain('\u001b');
+    expect(lines(text)[2]).toMatch(/default$/);
+  });
+
+  it('times and services are read as they are typed', () => {
+    expect([duration('90s'), duration('5m'), duration('2h'), duration('1d')]).toEqual([90_000, 300_000, 7_200_000, 86_400_000]);
+    for (const bad of ['', '5', 'm', '5 m', '-5m', '5w']) expect(() => duration(bad), bad).toThrow(/^Invalid time/);
+    expect([service('tcp/443'), service('ICMP'), service('132/80'), service('')]).toEqual([
+      { protocol: 6, port: 443 },
+      { protocol: 1 },
+      { protocol: 132, port: 80 },
+      {},
+    ]);
+    for (const bad of ['443', 'tcp/', 'tcp/0', 'tcp/65536', 'foo/1', 'tcp/1/2'])
+      if (bad !== '443') expect(() => service(bad), bad).toThrow(/^Invalid service/);
+    expect(() => service('443')).toThrow(/^Invalid service/);
+    expect([amount(0), amount(999), amount(1_234), amount(45_678), amount(7_000_000_000)]).toEqual(['0', '999', '1.2k', '46k', '7.0G']);
+  });
+});
+
+describe('top', () => {
+  const at = (port: number, time: number, bytes: number, more: Partial<FlowRecord> = {}) =>
+    flow({ state: 'open', time, bytes: [bytes, 0], packets: [bytes / 100, 0], src: { ...flow().src, port }, ...more });
+  const T = 1_700_000_010_000;
+
+  it('is what went between two moments', () => {
+    const before = [at(1, T, 1_000_000), at(2, T, 5_000)];
+    const after = [at(1, T + 2_000, 1_000_000), at(2, T + 2_000, 255_000), at(3, T + 2_000, 500_000, { start: T + 1_000 })];
+    expect(topRows(before, after, 'connection', 2).map((r) => [r.bitsPerSecond, r.packetsPerSecond])).toEqual([
+      [4_000_000, 5_000],
+      [1_000_000, 1_250],
+    ]);
+    expect(topRows(before, after, 'group', 9)).toEqual([
+      { tenant: 'default', from: 'web', to: 'db', service: '', connections: 3, bitsPerSecond: 5_000_000, packetsPerSecond: 6_250 },
+    ]);
+  });
+
+  it('counters that were not read anew say nothing', () => {
+    expect(topRows([at(1, T, 100)], [at(1, T, 100)], 'connection', 9)).toEqual([]);
+  });
+
+  it('fits 80 columns', () => {
+    const text = topTable(topRows([], [at(1, T, 100)], 'connection', 9), 'connection', 80);
+    expect(lines(text).every((line) => line.length <= 80)).toBe(true);
+  });
+});

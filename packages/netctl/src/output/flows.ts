@@ -1,0 +1,91 @@
+/** Recorded connections as lines for people. Pure. */
+import type { FlowPeer, FlowRecord } from '@contiv/model';
+import { printable } from './table.js';
+
+const NAMES: Readonly<Record<number, string>> = { 1: 'icmp', 6: 'tcp', 17: 'udp', 58: 'icmp6', 132: 'sctp' };
+
+export function serviceText({ protocol, dst }: Pick<FlowRecord, 'protocol' | 'dst'>): string {
+  const name = NAMES[protocol] ?? String(protocol);
+  return dst.port === 0 || protocol === 1 || protocol === 58 ? name : `${name}/${dst.port}`;
+}
+
+/** A container by its name, anything else by its address. */
+export const peerText = (peer: FlowPeer): string => peer.container ?? peer.ip;
+
+/** The policy and rule that decided, or whose default. */
+export function ruleText(flow: FlowRecord): string {
+  if (flow.rule === undefined) return 'default';
+  return flow.policy === '' || flow.policy === undefined ? flow.rule : `${flow.policy}:${flow.rule}`;
+}
+
+/** `1.2k`, `34M` */
+export function amount(value: number): string {
+  if (value < 1_000) return String(Math.round(value));
+  const power = Math.min(4, Math.floor(Math.log10(value) / 3));
+  const scaled = value / 1_000 ** power;
+  return `${scaled < 10 ? scaled.toFixed(1) : Math.round(scaled)}${['', 'k', 'M', 'G', 'T'][power]}`;
+}
+
+const clock = (ms: number): string => {
+  const at = new Date(ms);
+  return [at.getHours(), at.getMinutes(), at.getSeconds()].map((n) => String(n).padStart(2, '0')).join(':');
+};
+
+interface Part {
+  readonly head: string;
+  readonly width: number;
+  readonly cell: (flow: FlowRecord) => string;
+}
+
+const time: Part = { head: 'Time', width: 8, cell: (f) => clock(f.state === 'open' ? f.start : f.time) };
+const state: Part = { head: 'State', width: 7, cell: (f) => f.state };
+const from = (width: number): Part => ({ head: 'From', width, cell: (f) => peerText(f.src) });
+const to = (width: number): Part => ({ head: 'To', width, cell: (f) => peerText(f.dst) });
+const service: Part = { head: 'Service', width: 9, cell: serviceText };
+const rule = (width: number): Part => ({ head: 'Rule', width, cell: ruleText });
+
+/** The names get what is left of the width. */
+function narrow(width: number): Part[] {
+  const names = Math.max(30, width - 8 - 7 - 9 - 2 * 5);
+  const each = Math.floor(names * 0.36);
+  return [time, state, from(each), to(each), service, rule(names - 2 * each)];
+}
+
+const WIDE: readonly Part[] = [
+  time,
+  state,
+  { head: 'Tenant', width: 12, cell: (f) => f.tenant },
+  from(24),
+  { head: 'Group', width: 12, cell: (f) => f.src.group ?? '' },
+  to(24),
+  { head: 'Group', width: 12, cell: (f) => f.dst.group ?? '' },
+  service,
+  rule(18),
+  { head: 'Hosts', width: 20, cell: (f) => f.hosts.join(',') },
+  { head: 'Packets', width: 11, cell: (f) => f.packets.map(amount).join('/') },
+  { head: 'Bytes', width: 11, cell: (f) => f.bytes.map(amount).join('/') },
+  { head: 'Seconds', width: 7, cell: (f) => String(Math.max(0, Math.round((f.time - f.start) / 1_000))) },
+];
+
+function fitted(text: string, width: number): string {
+  const letters = Array.from(printable(text));
+  return letters.length <= width ? letters.join('').padEnd(width) : `${letters.slice(0, width - 1).join('')}…`;
+}
+
+const joined = (parts: readonly Part[], cell: (part: Part) => string): string =>
+  parts
+    .map((part) => fitted(cell(part), part.width))
+    .join('  ')
+    .trimEnd();
+
+/** One connection. `width`: columns of the terminal, unless everything is wanted. */
+export function flowText(flow: FlowRecord, wide: boolean, width = 80): string {
+  return joined(wide ? WIDE : narrow(width), (part) => part.cell(flow));
+}
+
+/** All of them, under their heads. */
+export function flowTable(flows: readonly FlowRecord[], wide: boolean, width = 80): string {
+  const parts = wide ? WIDE : narrow(width);
+  const heads = [joined(parts, (part) => part.head), joined(parts, (part) => '-'.repeat(part.head.length))];
+  return `${[...heads, ...flows.map((flow) => flowText(flow, wide, width))].join('\n')}\n`;
+}

@@ -1,0 +1,181 @@
+import type { Branch, Flag } from '../cli/command.js';
+import { jsonFlag, listFlags, quietFlag, tenantFlag } from './flags.js';
+import { fileFlag } from './intent.js';
+
+const stagedFlag: Flag = { name: 'staged', kind: 'switch', help: 'in the staged version only' };
+const staged = () => import('../commands/staged.js');
+const commands = () => import('../commands/policy.js');
+const rules = () => import('../commands/rule.js');
+const missing = 'Policy name required';
+const ruleMissing = 'Policy name and Rule ID required';
+
+export const policy: Branch = {
+  kind: 'branch',
+  name: 'policy',
+  summary: 'Policies: rules on who may talk to the containers of a group',
+  examples: [
+    { line: 'policy create web', what: 'Makes the policy web, without rules yet' },
+    { line: 'policy rule-add -d in -l tcp -P 80 -j allow -p 10 web 1', what: 'Lets everybody call port 80' },
+    { line: 'group create -p web contiv-net web', what: 'Applies it to the group web' },
+  ],
+  commands: [
+    {
+      kind: 'leaf',
+      name: 'commit',
+      summary: 'Make a policy what is staged',
+      details: 'In one step on all hosts. Refused when the rules of the policy have changed since it was staged.',
+      args: [{ name: 'policy', of: 'policy' }],
+      missing,
+      flags: [tenantFlag()],
+      examples: [{ line: 'policy commit web', what: 'The staged rules of the policy web act from now on' }],
+      load: async () => (await staged()).commit,
+    },
+    {
+      kind: 'leaf',
+      name: 'create',
+      summary: 'Create a policy',
+      args: [{ name: 'policy' }],
+      missing,
+      flags: [tenantFlag(), { name: 'admin', kind: 'switch', help: 'for all containers of the tenant, and before the policies of groups' }],
+      examples: [
+        { line: 'policy create -t blue web', what: 'Makes the policy web for the tenant blue' },
+        { line: 'policy create --admin baseline', what: 'Its rules hold for everybody, whatever the policies of groups say' },
+      ],
+      load: async () => (await commands()).create,
+    },
+    {
+      kind: 'leaf',
+      name: 'diff',
+      summary: 'Show what a staged policy would change, and whose connections',
+      details:
+        'Connections of all hosts, those that go on and those that were recorded: which would be cut, and which are denied and would be allowed. Ends with 1 when a rule differs.',
+      args: [{ name: 'policy', of: 'policy' }],
+      missing,
+      flags: [tenantFlag()],
+      examples: [{ line: 'policy diff web', what: 'The rules that differ, and the connections that would be cut' }],
+      load: async () => (await staged()).diff,
+    },
+    {
+      kind: 'leaf',
+      name: 'discard',
+      summary: 'Drop what is staged of a policy',
+      details: 'The policy itself stays as it is.',
+      args: [{ name: 'policy', of: 'policy' }],
+      missing,
+      flags: [tenantFlag()],
+      examples: [{ line: 'policy discard web', what: 'Forgets the staged rules of the policy web' }],
+      load: async () => (await staged()).discard,
+    },
+    {
+      kind: 'leaf',
+      name: 'inspect',
+      summary: 'Show a policy with the endpoints it applies to',
+      args: [{ name: 'policy', of: 'policy' }],
+      missing,
+      flags: [tenantFlag()],
+      examples: [{ line: 'policy inspect web', what: 'Prints the groups, rules and endpoints of the policy web' }],
+      load: async () => (await commands()).inspect,
+    },
+    {
+      kind: 'leaf',
+      name: 'ls',
+      aliases: ['list'],
+      summary: 'List policies',
+      args: [],
+      flags: listFlags,
+      examples: [{ line: 'policy ls -a -o wide', what: 'Lists the policies of all tenants with their groups and number of rules' }],
+      load: async () => (await commands()).list,
+    },
+    {
+      kind: 'leaf',
+      name: 'rm',
+      aliases: ['delete'],
+      summary: 'Delete a policy that applies to no group, with its rules',
+      args: [{ name: 'policy', of: 'policy' }],
+      missing,
+      flags: [tenantFlag()],
+      examples: [{ line: 'policy rm web', what: 'Deletes the policy web and its rules' }],
+      load: async () => (await commands()).remove,
+    },
+    {
+      kind: 'leaf',
+      name: 'rule-add',
+      summary: 'Add a rule to a policy',
+      details:
+        'Of the rules that match a connection, the one with the highest priority decides; without any the connection is allowed. Answers belong to their connection and need no rule.',
+      args: [{ name: 'policy', of: 'policy' }, { name: 'rule id' }],
+      missing: ruleMissing,
+      flags: [
+        tenantFlag(),
+        { name: 'priority', short: 'p', kind: 'number', value: 'number', default: 1, help: '1 to 100, the higher one wins' },
+        { name: 'direction', short: 'd', kind: 'text', value: 'way', default: 'in', choices: ['in', 'out'], help: 'seen from the group' },
+        { name: 'from-group', short: 'g', kind: 'text', value: 'name', of: 'group', help: 'group that calls (in)' },
+        { name: 'to-group', short: 'e', kind: 'text', value: 'name', of: 'group', help: 'group that is called (out)' },
+        { name: 'from-network', short: 'n', kind: 'text', value: 'name', of: 'network', help: 'network that calls (in)' },
+        { name: 'to-network', short: 'o', kind: 'text', value: 'name', of: 'network', help: 'network that is called (out)' },
+        { name: 'from-ip-address', short: 'i', kind: 'text', value: 'addresses', help: 'address, CIDR or range that calls (in)' },
+        {
+          name: 'to-ip-address',
+          short: 's',
+          kind: 'text',
+          value: 'addresses',
+          help: "address, CIDR or range that is called (out), or the group's own container that is called (in)",
+        },
+        { name: 'protocol', short: 'l', kind: 'text', value: 'name', help: 'tcp, udp, icmp or a number' },
+        {
+          name: 'port',
+          short: 'P',
+          kind: 'text',
+          value: 'ports',
+          default: '0',
+          help: 'port that is called, or a range (8000-8100); 0 for all',
+        },
+        { name: 'action', short: 'j', kind: 'text', value: 'what', default: 'allow', choices: ['allow', 'deny'], help: 'what happens' },
+        { name: 'log', kind: 'switch', help: 'always record its connections (netctl flows), and write them to the log of netplugin' },
+        stagedFlag,
+      ],
+      examples: [
+        { line: 'policy rule-add -d in -l tcp -j deny web 1', what: 'Nobody may open TCP connections to the group' },
+        {
+          line: 'policy rule-add -d in -l tcp -P 8000 -p 100 -g client -j allow web 2',
+          what: 'Nevertheless the group client may call port 8000',
+        },
+        { line: 'policy rule-add -l udp -P 5000-5010 -i 10.1.2.20-25 web 4', what: 'Ports and addresses may be ranges' },
+        { line: 'policy rule-add -d out -s 10.1.9.0/24 -j deny web 3', what: 'The group may not call that subnet' },
+      ],
+      load: async () => (await rules()).add,
+    },
+    {
+      kind: 'leaf',
+      name: 'rule-ls',
+      summary: 'List the rules of a policy',
+      args: [{ name: 'policy', of: 'policy' }],
+      missing,
+      flags: [tenantFlag(), jsonFlag, quietFlag],
+      examples: [{ line: 'policy rule-ls web', what: 'Lists incoming and outgoing rules, the weakest first' }],
+      load: async () => (await rules()).list,
+    },
+    {
+      kind: 'leaf',
+      name: 'rule-rm',
+      summary: 'Delete a rule of a policy',
+      args: [{ name: 'policy', of: 'policy' }, { name: 'rule id' }],
+      missing: ruleMissing,
+      flags: [tenantFlag(), stagedFlag],
+      examples: [{ line: 'policy rule-rm web 2', what: 'Deletes the rule 2 of the policy web' }],
+      load: async () => (await rules()).remove,
+    },
+    {
+      kind: 'leaf',
+      name: 'stage',
+      summary: 'Open a staged version of a policy',
+      details:
+        'Edit it with rule-add --staged and rule-rm --staged, or give all its rules in a file. It acts on nobody until it is committed.',
+      args: [{ name: 'policy', of: 'policy' }],
+      missing,
+      flags: [tenantFlag(), fileFlag],
+      examples: [{ line: 'policy stage web', what: 'The policy web can be tried before it is changed' }],
+      load: async () => (await staged()).stage,
+    },
+  ],
+};
