@@ -1,0 +1,98 @@
+/** What runs where, as the kernel and the services themselves say. */
+import { requireLab } from './context.js';
+import { initOf, namespaceExists } from './effects/host.js';
+import { serves } from './effects/probe.js';
+import { pidsInside, startTime } from './effects/processes.js';
+import { ServiceControl } from './host-service.js';
+import type { HostPlan } from './plan/hosts.js';
+import type { LabNames } from './plan/names.js';
+import type { LabOptions } from './plan/options.js';
+import { type StationStatus, stationStatus } from './stations.js';
+
+export interface ServiceStatus {
+  readonly name: string;
+  readonly state: 'serving' | 'running' | 'stopped';
+  /** Process number on this machine, not the host's own. */
+  readonly pid?: number;
+  readonly log: string;
+}
+
+export interface HostStatus {
+  readonly name: string;
+  readonly address: string;
+  readonly namespace: string;
+  readonly engine: string;
+  readonly state: 'up' | 'down' | 'destroyed';
+  /** First process; `nsenter -t PID -m -u -n -p` enters the host. */
+  readonly init?: number;
+  readonly services: readonly ServiceStatus[];
+}
+
+export interface LabStatus {
+  readonly lab: string;
+  readonly options: LabOptions;
+  readonly fabric: string;
+  readonly uplink: string;
+  readonly hosts: readonly HostStatus[];
+  /** What is there besides the hosts. */
+  readonly stations: readonly StationStatus[];
+}
+
+export async function labStatus(names: LabNames): Promise<LabStatus> {
+  const lab = await requireLab(names);
+  const hosts = await Promise.all(lab.hosts.map((host) => hostStatus(names, host, lab.state.destroyed.includes(host.name))));
+  const stations = await stationStatus(names);
+  return { lab: names.lab, options: lab.state.options, fabric: names.fabric, uplink: names.uplink, hosts, stations };
+}
+
+async function hostStatus(names: LabNames, host: HostPlan, destroyed: boolean): Promise<HostStatus> {
+  const init = await initOf(names.lab, host.name);
+  const up = init !== undefined && (await namespaceExists(host.namespace));
+  const inside = init === undefined ? new Map<number, number>() : await pidsInside(init);
+  const control = new ServiceControl(host.dir);
+  const services = await Promise.all((await control.names()).map((name) => serviceStatus(control, init, inside, name)));
+  return {
+    name: host.name,
+    address: host.ip,
+    namespace: host.namespace,
+    engine: host.engine,
+    state: up ? 'up' : destroyed ? 'destroyed' : 'down',
+    ...(init === undefined ? {} : { init }),
+    services,
+  };
+}
+
+async function serviceStatus(
+  control: ServiceControl,
+  init: number | undefined,
+  inside: ReadonlyMap<number, number>,
+  name: string,
+): Promise<ServiceStatus> {
+  const log = control.logFile(name);
+  const recorded = await control.recorded(name);
+  const pid = recorded && inside.get(recorded.pid);
+  if (pid === undefined || init === undefined || (await startTime(pid)) !== recorded?.startTime) return { name, state: 'stopped', log };
+  const { ready } = await control.load(name);
+  const reached = ready.kind === 'socket' ? { ...ready, path: `/proc/${init}/root${ready.path.replace(/^\/var\/run/, '/run')}` } : ready;
+  return { name, state: (await serves(reached)) ? 'serving' : 'running', pid, log };
+}
+
+/** Table for people; stays within 80 columns. */
+export function showStatus(status: LabStatus): string {
+  const { options } = status;
+  const lines = [
+    `lab ${status.lab}: ${options.hosts} hosts, engine ${options.engine}, store ${options.store}${options.bare ? ', bare' : ''}`,
+    '',
+    `${'HOST'.padEnd(22)}${'ADDRESS'.padEnd(16)}${'SERVICE'.padEnd(12)}${'STATE'.padEnd(10)}PID`,
+  ];
+  for (const host of status.hosts) {
+    const rows = host.services.length > 0 && host.state === 'up' ? host.services : [{ name: '-', state: host.state, pid: undefined }];
+    rows.forEach((service, i) => {
+      const left = i === 0 ? `${host.name.padEnd(22)}${host.address.padEnd(16)}` : ' '.repeat(38);
+      lines.push(`${left}${service.name.padEnd(12)}${service.state.padEnd(10)}${service.pid ?? '-'}`);
+    });
+  }
+  for (const { name, address, state } of status.stations)
+    lines.push(`${name.padEnd(22)}${address.padEnd(16)}${'-'.padEnd(12)}${state.padEnd(10)}-`);
+  return `${lines.join('\n')}\n`;
+}
