@@ -1,0 +1,1 @@
+export type { Chapter, Engine, Expectation, Step } from './step.js';
