@@ -1,0 +1,39 @@
+/** Measurements between two network stacks, whichever way their commands are run. */
+
+/** Runs a command where the measurement starts or ends: a host or a container. */
+export type Shell = (...command: string[]) => Promise<string>;
+
+/**
+ * Time of one round trip of a flood ping in microseconds: the whole run over its count, which is finer than the whole microseconds of ping's
+ * own mean. It includes what ping itself needs between two packets, the same for every path.
+ */
+export async function floodPing(from: Shell, to: string, count: number): Promise<number> {
+  const text = await from('ping', '-f', '-q', '-c', String(count), to);
+  const received = Number(/(\d+) received/.exec(text)?.[1]);
+  const total = Number(/time (\d+)ms/.exec(text)?.[1]);
+  if (received !== count || !(total > 0)) throw new Error(`ping of ${to} lost packets or printed no time: ${text}`);
+  return (total * 1000) / count;
+}
+
+/** Round trip of a small TCP request and response in microseconds (sockperf ping-pong, its smallest message, 14 bytes). */
+export async function tcpRoundTrip(from: Shell, to: string, seconds: number): Promise<number> {
+  const text = await from('sockperf', 'ping-pong', '--tcp', '-i', to, '-p', '11111', '-t', String(seconds), '--msg-size', '14');
+  const half = text.match(/avg-latency=([\d.]+)/i)?.[1] ?? text.match(/Latency is ([\d.]+) usec/)?.[1];
+  if (half === undefined) throw new Error(`sockperf printed no latency: ${text}`);
+  return Number(half) * 2;
+}
+
+/** TCP throughput in Gbit/s as the receiver counted it. */
+export async function stream(from: Shell, to: string, seconds: number, parallel: number): Promise<number> {
+  const text = await from('iperf3', '-J', '-c', to, '-t', String(seconds), '-P', String(parallel));
+  const report: unknown = JSON.parse(text);
+  const bits = pick(report, 'end', 'sum_received', 'bits_per_second');
+  if (typeof bits !== 'number') throw new Error(`iperf3 gave no result: ${text.slice(0, 300)}`);
+  return bits / 1e9;
+}
+
+function pick(value: unknown, ...path: string[]): unknown {
+  let at = value;
+  for (const name of path) at = typeof at === 'object' && at !== null ? Reflect.get(at, name) : undefined;
+  return at;
+}

@@ -1,0 +1,27 @@
+import { describe, expect, it } from 'vitest';
+import { interleave, median, percentile } from './stats.js';
+
+describe('stats', () => {
+  it('takes the middle, or the mean of the two in the middle', () => {
+    expect(median([3, 1, 2])).toBe(2);
+    expect(median([4, 1, 2, 3])).toBe(2.5);
+    expect(median([])).toBeNaN();
+  });
+
+  it('interpolates percentiles', () => {
+    const samples = Array.from({ length: 101 }, (_, i) => i);
+    expect(percentile(samples, 99)).toBe(99);
+    expect(percentile([1, 2], 75)).toBe(1.75);
+  });
+
+  it('gives every candidate each position equally often', async () => {
+    const order: string[] = [];
+    const probe = (name: string) => async () => {
+      order.push(name);
+      return order.length;
+    };
+    const samples = await interleave(3, { a: probe('a'), b: probe('b'), c: probe('c') });
+    expect(order.join('')).toBe('abcbcacab');
+    expect(samples.a).toHaveLength(3);
+  });
+});

@@ -1,0 +1,30 @@
+/** Median of the samples; `NaN` when there are none. */
+export function median(samples: readonly number[]): number {
+  return percentile(samples, 50);
+}
+
+/** Percentile by linear interpolation between closest ranks (`p` 0–100). */
+export function percentile(samples: readonly number[], p: number): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  if (sorted.length === 0) return Number.NaN;
+  const at = ((sorted.length - 1) * p) / 100;
+  const low = sorted[Math.floor(at)] ?? Number.NaN;
+  const high = sorted[Math.ceil(at)] ?? low;
+  return low + (high - low) * (at - Math.floor(at));
+}
+
+/** Runs every candidate once per round, in an order that rotates, so that drift of the machine hits all alike. */
+export async function interleave<K extends string>(
+  rounds: number,
+  candidates: Readonly<Record<K, () => Promise<number>>>,
+): Promise<Record<K, number[]>> {
+  const names = Object.keys(candidates) as K[];
+  const samples = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<K, number[]>;
+  for (let round = 0; round < rounds; round++) {
+    for (const [i] of names.entries()) {
+      const name = names[(i + round) % names.length];
+      if (name !== undefined) samples[name].push(await candidates[name]());
+    }
+  }
+  return samples;
+}

@@ -1,0 +1,148 @@
+/** Packets between two containers while something else happens: pings at 200 a second and a TCP stream, and what became of them. */
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import type { Rig } from './rig.js';
+import { eventually } from './run.js';
+
+export interface Place {
+  readonly host: string;
+  readonly container: string;
+  readonly ip: string;
+}
+
+export interface Outcome {
+  readonly answered: number;
+  /** Pings between the first and the last answer that had none. */
+  readonly lost: number;
+  /** Longest time without an answer, in milliseconds. */
+  readonly longestGapMs: number;
+  /** Megabits per second of the stream, second by second. */
+  readonly stream: readonly number[];
+}
+
+/** Slow enough not to compete with what is being tested for the processor. */
+const STREAM_RATE = '50M';
+/** Until it runs, on a machine under load. */
+const STARTS_MS = 60_000;
+
+export class Traffic {
+  readonly #rig: Rig;
+  readonly #running: { readonly host: string; readonly child: ChildProcess; readonly pidFile: string; readonly output: string[] }[] = [];
+
+  private constructor(rig: Rig) {
+    this.#rig = rig;
+  }
+
+  /** Runs as soon as this resolves: pings are answered and the stream has sent for a second. */
+  static async start(rig: Rig, from: Place, to: Place): Promise<Traffic> {
+    const traffic = new Traffic(rig);
+    const server = await traffic.#spawn(to, 'iperf-server', ['iperf3', '-s', '-1', '--forceflush']);
+    await eventually(
+      'iperf3 listens',
+      async () => {
+        if (!server.join('').includes('listening')) throw new Error(server.join(''));
+      },
+      STARTS_MS,
+    );
+    const ping = await traffic.#spawn(from, 'ping', ['ping', '-D', '-i', '0.005', to.ip]);
+    const stream = [
+      'iperf3',
+      '-c',
+      to.ip,
+      '-t',
+      '3600',
+      '-i',
+      '1',
+      '-f',
+      'm',
+      '-b',
+      STREAM_RATE,
+      '--forceflush',
+      '--connect-timeout',
+      '5000',
+    ];
+    const client = await traffic.#spawn(from, 'iperf-client', stream);
+    await eventually(
+      'a second of the stream',
+      async () => {
+        if (rates(client.join('')).length === 0) throw new Error(client.join(''));
+      },
+      STARTS_MS,
+    );
+    await eventually(
+      'an answer to ping',
+      async () => {
+        if (parsePings(ping.join('')).length < 10) throw new Error(ping.join(''));
+      },
+      STARTS_MS,
+    );
+    return traffic;
+  }
+
+  async #spawn(place: Place, name: string, argv: readonly string[]): Promise<readonly string[]> {
+    const { host, container } = place;
+    const pid = await this.#rig.docker(host, 'inspect', '-f', '{{.State.Pid}}', container);
+    const pidFile = `/run/e2e-${container}-${name}.pid`;
+    const shell = `echo $$ >${pidFile}; exec nsenter -t ${pid} -n "$@"`;
+    const child = this.#rig.spawn([this.#rig.labProgram, 'exec', host, '--', 'sh', '-c', shell, 'sh', ...argv]);
+    const output: string[] = [];
+    for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => output.push(text));
+    this.#running.push({ host, child, pidFile, output });
+    return output;
+  }
+
+  async stop(): Promise<Outcome> {
+    const text: string[] = [];
+    for (const { host, child, pidFile, output } of this.#running.splice(0).toReversed()) {
+      const ended = child.exitCode === null ? once(child, 'close') : undefined;
+      await this.#rig.tryOn(host, 'sh', '-c', `kill -INT $(cat ${pidFile}); rm ${pidFile}`);
+      await ended;
+      text.push(output.join(''));
+    }
+    return outcomeOf(text.join('\n'));
+  }
+}
+
+/** A hundred pings a second out of a container, by its host's own ping, while `work` is done; and what became of them. */
+export async function pingDuring(rig: Rig, from: Place, to: string, work: () => Promise<void>): Promise<Outcome> {
+  const pid = await rig.pidOf(from.host, from.container);
+  const pidFile = `/run/e2e-${from.container}-ping.pid`;
+  const command = `echo $$ >${pidFile}; exec nsenter -t ${pid} -n ping -D -i 0.01 ${to}`;
+  const child = rig.spawn([rig.labProgram, 'exec', from.host, '--', 'sh', '-c', command]);
+  const output: string[] = [];
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => output.push(text));
+  await eventually('answers to ping', async () => {
+    if (outcomeOf(output.join('')).answered <= 10) throw new Error(output.join(''));
+  });
+  await work();
+  const ended = once(child, 'close');
+  await rig.on(from.host, 'sh', '-c', `kill -INT $(cat ${pidFile}); rm ${pidFile}`);
+  await ended;
+  return outcomeOf(output.join(''));
+}
+
+export function outcomeOf(text: string): Outcome {
+  const pings = parsePings(text);
+  const first = pings[0];
+  const last = pings.at(-1);
+  let longestGapMs = 0;
+  for (const [i, ping] of pings.entries()) longestGapMs = Math.max(longestGapMs, (ping.at - (pings[i - 1]?.at ?? ping.at)) * 1000);
+  const answered = new Set(pings.map((ping) => ping.seq)).size;
+  const sent = first && last ? last.seq - first.seq + 1 : 0;
+  return { answered, lost: sent - answered, longestGapMs, stream: rates(text) };
+}
+
+/** Answers in the order they came. */
+function parsePings(text: string): { seq: number; at: number }[] {
+  return [...text.matchAll(/^\[(\d+\.\d+)\] \d+ bytes from .*? icmp_seq=(\d+) /gm)].map(([, at, seq]) => ({
+    seq: Number(seq),
+    at: Number(at),
+  }));
+}
+
+/** Whole seconds only, as nearly as a busy machine keeps them: the last interval, cut short by the end, says nothing. */
+function rates(text: string): number[] {
+  return [...text.matchAll(/^\[ *\d+\] +(\d+\.\d+)-(\d+\.\d+) +sec .*? ([\d.]+) Mbits\/sec +\d+ +[\d.]+ \S?Bytes/gm)]
+    .filter(([, from, to]) => Math.abs(Number(to) - Number(from) - 1) < 0.1)
+    .map(([, , , rate]) => Number(rate));
+}
