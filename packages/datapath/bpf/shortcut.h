@@ -142,8 +142,11 @@ static __always_inline int by_shortcut(struct __sk_buff *skb, const struct confi
 	return way ? wrap(skb, p, way, to) : -1;
 }
 
-/* Takes off the outer headers of a packet from a peer and answers its VNI; -1: it is none, or it has to take the tunnel device. */
-static __always_inline int unwrap(struct __sk_buff *skb, const struct config *cfg)
+/*
+ * Takes off the outer headers of a packet from a peer and answers its VNI; -1: it is none, or it has to take the tunnel device.
+ * A function of its own, so that its stack is free again where rules are looked up.
+ */
+static __noinline int unwrap(struct __sk_buff *skb, const struct config *cfg)
 {
 	__u8 inner[ETH_LEN];
 

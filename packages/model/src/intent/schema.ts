@@ -85,8 +85,16 @@ export const intentSchema = document.superRefine((intent, context) => {
       seen.add(name);
     }
   };
-  once(intent.tenants.map((t) => t.tenantName), ['tenants'], 'tenantName'); // biome-ignore format: one line each
-  once(intent.bgps.map((b) => b.hostname), ['bgps'], 'hostname'); // biome-ignore format: one line each
+  once(
+    intent.tenants.map((t) => t.tenantName),
+    ['tenants'],
+    'tenantName',
+  );
+  once(
+    intent.bgps.map((b) => b.hostname),
+    ['bgps'],
+    'hostname',
+  );
   for (const [i, t] of intent.tenants.entries()) {
     const at = (list: string) => ['tenants', i, list];
     for (const [list, field, names] of [
@@ -100,7 +108,11 @@ export const intentSchema = document.superRefine((intent, context) => {
     ] as const)
       once(names, at(list), field);
     for (const [j, p] of t.policies.entries())
-      once(p.rules.map((r) => r.ruleId), [...at('policies'), j, 'rules'], 'ruleId'); // biome-ignore format: one line each
+      once(
+        p.rules.map((r) => r.ruleId),
+        [...at('policies'), j, 'rules'],
+        'ruleId',
+      );
   }
 });
 /** A document that was checked: all members are there. */

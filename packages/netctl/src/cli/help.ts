@@ -1,4 +1,5 @@
 /** Help texts, in the blocks Contiv's users know. Pure. */
+import { wrap } from '../output/wrap.js';
 import type { Argument, Branch, Flag, Leaf, Node } from './command.js';
 import { flagsOf, type Grammar } from './parse.js';
 
@@ -9,10 +10,10 @@ export function helpOf(grammar: Grammar, node: Node, path: readonly string[]): s
   const name = [PROGRAM, ...path].join(' ');
   const aliases = node.aliases?.length ? [block('ALIASES', [node.aliases.join(', ')])] : [];
   const blocks = [
-    block('NAME', wrap(`${name} - ${node.summary}`, WIDTH)),
+    block('NAME', wrap('', `${name} - ${node.summary}`, WIDTH)),
     ...aliases,
     block('USAGE', [usageOf(node, path)]),
-    ...(node.details === undefined ? [] : [block('DESCRIPTION', wrap(node.details, WIDTH))]),
+    ...(node.details === undefined ? [] : [block('DESCRIPTION', wrap('', node.details, WIDTH))]),
     ...(node.kind === 'branch' ? [block('COMMANDS', commandLines(node))] : flagBlock('OPTIONS', node)),
     block('GLOBAL OPTIONS', columns([...globalsOf(grammar, node).map(flagLine), ...(path.length === 0 ? ROOT_SWITCHES : [])])),
     block(
@@ -79,17 +80,5 @@ const block = (title: string, lines: readonly string[]): string => [`${title}:`,
 /** Two columns; what is too long on the right goes on below itself. */
 function columns(rows: readonly (readonly [string, string])[]): string[] {
   const width = Math.max(0, ...rows.map(([left]) => left.length)) + 2;
-  return rows.flatMap(([left, right]) => wrap(right, WIDTH - width).map((line, i) => `${(i === 0 ? left : '').padEnd(width)}${line}`));
-}
-
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === '' ? word : `${line} ${word}`;
-  }
-  return line === '' ? lines : [...lines, line];
+  return rows.flatMap(([left, right]) => (right === '' ? [] : wrap(left.padEnd(width), right, WIDTH)));
 }

@@ -93,4 +93,22 @@ describe('a big change', () => {
       expect(revisions.size).toBe(1);
     }
   }, 60_000);
+
+  test('is finished soon after its maker died, though the news of that waits behind it', async () => {
+    const store = await filled();
+    const master = keys.master('somebody');
+    const record = JSON.stringify({ id: 'somebody', address: '192.0.2.1:9999', version: '2' });
+    await store.txn([], [{ put: master, value: record }]);
+    const mirror = new Mirror(store, silentLogger());
+    mirror.start();
+    while (!mirror.listed) await new Promise((wake) => setTimeout(wake, 5));
+    const begun = await begin(store, 'one', 'somebody');
+    if (begun === undefined) throw new Error('not begun');
+    await decide(store, begun, writes);
+    await store.txn([], [{ delete: master }]);
+    const deadline = performance.now() + 20_000;
+    while (summary(mirror) !== AFTER && performance.now() < deadline) await new Promise((wake) => setTimeout(wake, 50));
+    expect(summary(mirror)).toBe(AFTER);
+    await mirror.stop();
+  }, 30_000);
 });

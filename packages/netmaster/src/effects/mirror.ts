@@ -152,7 +152,13 @@ export class Mirror {
   async #tidy(): Promise<void> {
     const mark = this.#mark;
     const age = performance.now() - (mark?.since ?? Number.POSITIVE_INFINITY);
-    if (mark && age > (this.state.at('master', keys.master(mark.owner)) ? STUCK_AFTER_MS : ORPHANED_AFTER_MS)) await this.#settle(mark);
+    if (mark && age > (this.#isThere(mark.owner) ? STUCK_AFTER_MS : ORPHANED_AFTER_MS)) await this.#settle(mark);
+  }
+
+  /** Whether a master is alive; that it is gone may be held back itself, behind the change it has begun. */
+  #isThere(owner: string): boolean {
+    const key = keys.master(owner);
+    return this.state.at('master', key) !== undefined && !this.#held.some((event) => event.type === 'delete' && event.key === key);
   }
 
   async #settle(mark: Mark): Promise<void> {

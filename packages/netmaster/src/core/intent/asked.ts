@@ -1,5 +1,5 @@
 /** Stored records as what people asked for: without what was worked out or given out, and without zero values. Pure. */
-import type { IntentKind } from '@contiv/model';
+import { INTENT_KINDS, type IntentKind } from '@contiv/model';
 import { withoutZeros } from '../present.js';
 import type { Entry, EntryOf, Kind, RuleRecord } from '../records.js';
 import type { State } from '../state.js';
@@ -7,20 +7,7 @@ import type { State } from '../state.js';
 /** Kinds of records that people set. */
 export type AskedEntry = EntryOf<IntentKind>;
 
-const KINDS: ReadonlySet<Kind> = new Set<IntentKind>([
-  'global',
-  'tenant',
-  'network',
-  'netprofile',
-  'extContracts',
-  'policy',
-  'group',
-  'rule',
-  'appProfile',
-  'service',
-  'bgp',
-  'aciGw',
-]);
+const KINDS: ReadonlySet<Kind> = new Set<IntentKind>(INTENT_KINDS);
 export const isAsked = (entry: Entry): entry is AskedEntry => KINDS.has(entry.kind);
 
 /** The key of the object in the REST API's paths. */
