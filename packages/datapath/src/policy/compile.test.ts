@@ -151,6 +151,16 @@ describe('a compiled set', () => {
     expect(set.patterns).toEqual({ in: 1 << (BY_PEER | BY_PORT), out: 0 });
   });
 
+  test('has one entry for a list of addresses and ports, and one for each group of a list', () => {
+    const ports = Array.from({ length: 64 }, (_, i) => ({ first: 1_000 + i * 10, last: 1_000 + i * 10 + (i % 5) }));
+    const list = rule(1, {
+      groups: Array.from({ length: 64 }, (_, i) => i + 1),
+      peers: Array.from({ length: 64 }, (_, i) => v4(0x0a00_0000 + i * 7)),
+      services: [6, 17, 132, 136].flatMap((protocol) => ports.map((range) => ({ protocol, ports: range }))),
+    });
+    expect(compiled({ rules: [list], denies: true }).rules).toHaveLength(64);
+  });
+
   test('that would not fit says so instead of growing', () => {
     // Every address of a large prefix apart, and many ports for the prefix as a whole.
     const apart = Array.from({ length: 1_000 }, (_, i) => rule(i + 1, { peers: [v4(0x0a00_0000 + i * 7)] }));

@@ -71,13 +71,13 @@ export function compile(set: PolicySet): CompiledSet | 'too large' {
     const mine = set.rules.filter((rule) => rule.way === way);
     const peer = addressClasses(mine.map((rule) => rule.peers));
     const own = addressClasses(mine.map((rule) => rule.own));
-    const port = portClasses(mine.flatMap((rule) => rule.services ?? []));
+    const port = portClasses(mine.map((rule) => rule.services));
     addresses.push(...peer.prefixes.map((prefix) => ({ ...prefix, way, own: false })));
     addresses.push(...own.prefixes.map((prefix) => ({ ...prefix, way, own: true })));
     ports.push(...port.prefixes.map((prefix) => ({ ...prefix, way })));
     const best = new Map<string, RuleEntry>();
     for (const rule of mine) {
-      for (const entry of expand(rule, peer.of(rule.peers), own.of(rule.own), port.of)) {
+      for (const entry of expand(rule, peer.of(rule.peers), own.of(rule.own), port.of(rule.services))) {
         const key = `${entry.pattern} ${entry.group} ${entry.peer} ${entry.own} ${entry.service}`;
         const other = best.get(key);
         if (!other || outranks(entry, other)) best.set(key, entry);
@@ -98,13 +98,14 @@ function* expand(
   rule: PolicyRule,
   peers: readonly number[] | undefined,
   own: readonly number[] | undefined,
-  portsOf: (service: PolicyService) => readonly number[],
+  ports: readonly number[],
 ): Generator<RuleEntry> {
   const { way, rank, deny, log = false, number } = rule;
   const services: [level: number, service: number][] = rule.services
-    ? rule.services.flatMap((service): [number, number][] =>
-        service.ports ? portsOf(service).map((n): [number, number] => [BY_PORT, n]) : [[BY_PROTOCOL, service.protocol]],
-      )
+    ? [
+        ...rule.services.filter((service) => !service.ports).map(({ protocol }): [number, number] => [BY_PROTOCOL, protocol]),
+        ...ports.map((n): [number, number] => [BY_PORT, n]),
+      ]
     : [[0, 0]];
   const fixed = (rule.groups ? BY_GROUP : 0) | (peers ? BY_PEER : 0) | (own ? BY_OWN : 0);
   for (const group of rule.groups ?? [0])
@@ -136,19 +137,27 @@ function addressClasses(lists: readonly (readonly AddressRange[] | undefined)[])
   };
 }
 
-const serviceText = ({ protocol, ports }: PolicyService): string => `${protocol} ${ports?.first} ${ports?.last}`;
+const serviceText = (services: readonly PolicyService[]): string =>
+  services.map(({ protocol, ports }) => (ports ? `${protocol}/${ports.first}-${ports.last}` : '')).join(' ');
 
-function portClasses(services: readonly PolicyService[]) {
+/** All ports a rule names are one predicate, as all its addresses are: a long list takes no more entries than a range. */
+function portClasses(lists: readonly (readonly PolicyService[] | undefined)[]) {
   const index = new Map<string, number>();
   const predicates: Prefix[][] = [];
-  for (const service of services) {
-    if (!service.ports || index.has(serviceText(service))) continue;
-    index.set(serviceText(service), predicates.length);
-    const base = service.protocol * 65_536;
-    predicates.push(coverRange(BigInt(base + service.ports.first), BigInt(base + service.ports.last), 24));
+  for (const services of lists) {
+    if (!services || index.has(serviceText(services))) continue;
+    index.set(serviceText(services), predicates.length);
+    predicates.push(
+      services.flatMap(({ protocol, ports }) =>
+        ports ? coverRange(BigInt(protocol * 65_536 + ports.first), BigInt(protocol * 65_536 + ports.last), 24) : [],
+      ),
+    );
   }
   const classes = classify(predicates, 24);
-  return { prefixes: classes.prefixes, of: (service: PolicyService) => classes.of[index.get(serviceText(service)) ?? -1] ?? [] };
+  return {
+    prefixes: classes.prefixes,
+    of: (services: readonly PolicyService[] | undefined) => classes.of[index.get(serviceText(services ?? [])) ?? -1] ?? [],
+  };
 }
 
 function digestOf(content: object): string {

@@ -22,7 +22,8 @@ const pick = <T>(random: Random, list: readonly T[]): T => {
   return chosen;
 };
 const maybe = <T>(random: Random, one: number, make: () => T): T | undefined => (random(one) === 0 ? make() : undefined);
-const several = <T>(random: Random, make: () => T): T[] => Array.from({ length: 1 + random(3) }, make);
+/** Lists as people write them: mostly short. */
+const several = <T>(random: Random, make: () => T): T[] => Array.from({ length: pick(random, [1, 1, 2, 3, 12]) }, make);
 
 const NET4 = 0x0a01_0000n;
 const NET6 = 0x2001_0db8_0000_0000_0000_0000_0000_0000n;
