@@ -45,6 +45,38 @@ describe('a document', () => {
     await m.stop();
   });
 
+  test('has lists as YAML has them, and nothing is to do when they come in another order', async () => {
+    const m = await startTestMaster();
+    const rules = (fields: object) =>
+      intent(
+        blue({ policies: [{ policyName: 'web', rules: [{ ruleId: 1, direction: 'in', action: 'allow', protocol: 'tcp', ...fields }] }] }),
+      );
+    await apply(m, rules({ ports: ['8000-8099', 80], fromEndpointGroup: ['web', 'client'], fromIpAddress: ['fd00::/64', '10.1.1.0/24'] }));
+    const [tenant] = (await exported(m)).tenants?.filter((t) => t.tenantName === 'blue') ?? [];
+    expect(tenant?.policies?.[0]?.rules).toEqual([
+      {
+        ruleId: '1',
+        direction: 'in',
+        action: 'allow',
+        protocol: 'tcp',
+        ports: '80,8000-8099',
+        fromEndpointGroup: 'client,web',
+        fromIpAddress: '10.1.1.0/24,fd00::/64',
+      },
+    ]);
+    const same = { ports: '80,8000-8099', fromEndpointGroup: 'web, client', fromIpAddress: '10.1.1.0/24,fd00::/64' };
+    expect(planOf(await apply(m, rules(same), { dryRun: true })).steps).toEqual([]);
+    const wider = planOf(await apply(m, rules({ ...same, ports: '80,443,8000-8099' })));
+    expect(wider.steps).toMatchObject([
+      { action: 'update', fields: [{ field: 'ports', before: '80,8000-8099', after: '80,443,8000-8099' }] },
+    ]);
+    // Nobody is not everybody.
+    expect((await apply(m, rules({ ...same, fromEndpointGroup: [] }))).text).toContain('fromEndpointGroup string invalid format');
+    expect((await apply(m, rules({ ...same, ports: [''] }))).text).toContain('ports string invalid format');
+    expect((await apply(m, rules({ ...same, fromIpAddress: [null] }))).text).toContain('fromIpAddress must be a string');
+    await m.stop();
+  });
+
   test('deletes nothing without prune, and with it what is not in the document, references first', async () => {
     const m = await startTestMaster();
     await apply(m, intent(blue(), { tenantName: 'red' }));

@@ -186,6 +186,78 @@ describe('rules', () => {
     expect((await rule('default:p:1', { fromNetwork: 'n' })).status).toBe(200);
   });
 
+  test('with lists are shown in one order, linked to every group, and the same again in another order', async () => {
+    await m.group('default:h', 'n');
+    await m.network('default:o', { encap: 'vxlan', subnet: '10.1.2.0/24' });
+    const fields = {
+      protocol: 'tcp',
+      ports: '8000-8099,443,80',
+      fromEndpointGroup: 'h,g',
+      fromIpAddress: 'fd00::/64, 10.1.3.1-9,10.1.1.7',
+    };
+    expect((await rule('default:p:1', fields)).status).toBe(200);
+    const object = {
+      key: 'default:p:1',
+      tenantName: 'default',
+      policyName: 'p',
+      ruleId: '1',
+      direction: 'in',
+      priority: 1,
+      protocol: 'tcp',
+      // Whoever knows no lists does not take it for a rule about all ports.
+      port: 80,
+      ports: '80,443,8000-8099',
+      fromEndpointGroup: 'g,h',
+      fromIpAddress: '10.1.1.7,10.1.3.1-9,fd00::/64',
+      action: 'allow',
+      'link-sets': {
+        MatchEndpointGroups: {
+          'default:g': { type: 'endpointGroup', key: 'default:g' },
+          'default:h': { type: 'endpointGroup', key: 'default:h' },
+        },
+        Policies: { 'default:p': { type: 'policy', key: 'default:p' } },
+      },
+      links: { MatchEndpointGroup: { type: 'endpointGroup', key: 'default:g' } },
+    };
+    expect((await m.get('/api/v1/rules/default:p:1/')).body).toEqual(object);
+    expect((await m.get('/api/v1/inspect/rules/default:p:1/')).body).toEqual({ Config: object });
+    for (const group of ['g', 'h'])
+      expect((await m.get(`/api/v1/endpointGroups/default:${group}/`)).body).toMatchObject({
+        'link-sets': { MatchRules: { 'default:p:1': { type: 'rule', key: 'default:p:1' } } },
+      });
+    const { mirror } = m.master.context;
+    const before = mirror.state.rule('default:p:1')?.modRevision;
+    for (const again of [object, fields, { ...fields, ports: '80,80,443,8000-8099', fromEndpointGroup: 'g,h,g' }])
+      expect((await rule('default:p:1', again)).status).toBe(200);
+    expect(mirror.state.rule('default:p:1')?.modRevision).toBe(before);
+    expect((await rule('default:p:1', { ...fields, ports: '80,443' })).line).toBe('can not update a rule after its created');
+    await rule('default:p:2', { direction: 'out', toNetwork: 'o,n' });
+    expect((await m.get('/api/v1/rules/default:p:2/')).body).toMatchObject({ toNetwork: 'n,o', toIpAddress: '10.1.1.0/24,10.1.2.0/24' });
+    expect((await rule('default:p:2', { direction: 'out', toNetwork: 'n,o' })).status).toBe(200);
+    await m.remove('/api/v1/rules/default:p:1/');
+    expect((await m.get('/api/v1/endpointGroups/default:h/')).body).toMatchObject({ 'link-sets': {} });
+  });
+
+  test('with a list of one are those of the one', async () => {
+    await rule('default:p:1', { protocol: 'tcp', ports: '80', fromEndpointGroup: 'g,g' });
+    await rule('default:p:2', { protocol: 'tcp', ports: '8000-8099,8000-8099' });
+    const [one, range] = (await m.get('/api/v1/rules/')).body as object[];
+    expect(one).toMatchObject({ port: 80, fromEndpointGroup: 'g' });
+    expect(range).toMatchObject({ port: 8_000, endPort: 8_099 });
+    for (const shown of [one, range]) expect(shown).not.toHaveProperty('ports');
+    expect((await rule('default:p:1', { protocol: 'tcp', port: 80, fromEndpointGroup: 'g' })).status).toBe(200);
+  });
+
+  test('with several own addresses need a container of the group for each', async () => {
+    await m.group('default:g', 'n', { policies: ['p'] });
+    await m.endpoint('default:n', 'e1', {}, 'g');
+    await m.endpoint('default:n', 'e2', {}, 'g');
+    expect((await rule('default:p:1', { toIpAddress: '10.1.1.2,10.1.1.1' })).status).toBe(200);
+    expect((await rule('default:p:2', { toIpAddress: '10.1.1.1,10.1.1.9' })).line).toBe(
+      'failed to configure 10.1.1.9, ip address is not in epg g:default',
+    );
+  });
+
   test.each([
     [{ direction: 'both' }, 'direction string invalid format'],
     [{ direction: 'xyz' }, 'direction string invalid format'],
@@ -217,6 +289,14 @@ describe('rules', () => {
     [{ fromEndpointGroup: 'none' }, 'endpoint group not found'],
     [{ direction: 'out', toEndpointGroup: 'none' }, 'endpoint group not found'],
     [{ fromNetwork: 'none' }, 'from Network not found'],
+    [{ fromEndpointGroup: 'g,none' }, 'endpoint group not found'],
+    [{ fromNetwork: 'n,none' }, 'from Network not found'],
+    [{ fromNetwork: 'n,m', fromEndpointGroup: 'g,h' }, 'can not specify both from network and from EndpointGroup'],
+    [{ ports: '80,443', protocol: 'icmp' }, 'protocol icmp has no ports; leave the port out'],
+    [{ ports: '80,443', port: 443 }, 'port is the first of ports 80,443, or left out'],
+    [{ ports: '80-90,443', port: 80 }, 'port is the first of ports 80-90,443, or left out'],
+    [{ ports: '80,443', endPort: 443 }, 'port is the first of ports 80,443, or left out'],
+    [{ ports: 80 }, 'ports must be a string'],
     [{ direction: 'out', toNetwork: 'none' }, 'to Network not found'],
   ])('%j is refused', async (fields, line) => {
     expect(await rule('default:p:1', fields)).toMatchObject({ status: 500, line });

@@ -80,6 +80,27 @@ describe('policies of a host', () => {
     expect(verdict(own, 7, opening({ own: { family: 4, value: 0x0a01_0202n } })).deny).toBe(false);
   });
 
+  test('name several of each: one of the groups, at one of the addresses, to one of the ports', () => {
+    const lists = { group: 'db,gone,web', address: '10.1.2.9,10.1.2.16-20,2001:db8::/64', port: 80, ports: '80,8000-8099' };
+    const mirror = mirrorOf([rule('p', '1', lists)]);
+    for (const [fields, deny] of [
+      [{}, true],
+      [{ group: 7 }, true],
+      [{ group: 9 }, false],
+      [{ port: 8_050, protocol: 17 }, true],
+      [{ port: 81 }, false],
+      [{ peer: { family: 4, value: 0x0a01_0214n } }, true],
+      [{ peer: { family: 4, value: 0x0a01_0215n } }, false],
+      [{ peer: { family: 6, value: (0x2001_0db8n << 96n) + 5n } }, true],
+    ] as const)
+      expect([fields, verdict(mirror, 7, opening(fields)).deny]).toEqual([fields, deny]);
+    // None of the groups is there: nobody is meant, and never everybody.
+    expect(verdict(mirrorOf([rule('p', '1', { group: 'gone,lost' })]), 7, opening()).deny).toBe(false);
+    // The first of the groups comes back.
+    mirror.groups.set('blue:gone', { key: 'blue:gone', tenant: 'blue', group: 'gone', network: 'n', id: 9 });
+    expect(verdict(mirror, 7, opening({ group: 9 })).deny).toBe(true);
+  });
+
   test('mean ICMP of both families by the name, a port of whatever has ports without one', () => {
     const icmp = mirrorOf([rule('p', '1', { protocol: 'icmp' })]);
     for (const [protocol, deny] of [

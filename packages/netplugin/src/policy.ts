@@ -1,7 +1,7 @@
 /** Whose connections which rules decide, from what the cluster knows. Pure but for what it remembers of its last answer. */
 import type { Mirror } from '@contiv/client';
 import type { DatapathPolicy } from '@contiv/datapath';
-import { type GroupState, meaningOf, type PolicyRule, type PolicySet, type RuleState } from '@contiv/model';
+import { type GroupState, itemsOf, meaningOf, type PolicyRule, type PolicySet, type RuleState } from '@contiv/model';
 import { vniOf } from './segment.js';
 
 /** Number in the data path of the containers of a network that are in no group: beyond the numbers of groups. */
@@ -69,7 +69,7 @@ export class Policies {
       const prefix = mirror.networks.get(`${rule.tenant}:${name}`)?.subnet6;
       return prefix && `${prefix.address}/${prefix.length}`;
     };
-    const names = [admin, rule.group && group(rule.group), rule.network && subnet6(rule.network)].join('|');
+    const names = [admin, ...itemsOf(rule.group).map(group), ...itemsOf(rule.network).map(subnet6)].join('|');
     const known = this.#rules.get(rule);
     if (known?.names === names) return known.rules;
     const rules = meaningOf(rule, admin, { group, subnet6 });

@@ -61,13 +61,13 @@ const rule = fc
     way: fc.constantFrom('in', 'out'),
     priority: fc.integer({ min: 1, max: 3 }),
     deny: fc.boolean(),
-    group: fc.option(fc.constantFrom(...GROUPS), { nil: undefined }),
-    address: fc.option(fc.constantFrom('10.1.2.0/30', '10.1.2.1', '10.1.2.2-3'), { nil: undefined }),
+    group: fc.option(fc.constantFrom(...GROUPS, 'ops,web', 'db,gone'), { nil: undefined }),
+    address: fc.option(fc.constantFrom('10.1.2.0/30', '10.1.2.1', '10.1.2.2-3', '10.1.2.1,10.1.2.3,fd00::1'), { nil: undefined }),
     own: fc.option(fc.constantFrom('10.1.2.2', '10.1.2.0/25'), { nil: undefined }),
     protocol: fc.option(fc.constantFrom('tcp', 'udp', 'icmp'), { nil: undefined }),
-    port: fc.option(fc.constantFrom(80, 443), { nil: undefined }),
+    port: fc.option(fc.constantFrom({ port: 80 }, { port: 443 }, { port: 53, ports: '53,80-90' }), { nil: {} }),
   })
-  .map(({ protocol, port, ...rest }) => ({ ...rest, protocol, port: protocol === 'icmp' ? undefined : port }));
+  .map(({ protocol, port, ...rest }) => ({ ...rest, protocol, ...(protocol === 'icmp' ? {} : port) }));
 const rules = fc
   .array(rule, { maxLength: 8 })
   .map((list) => list.map((r, i): RuleState => ({ ...r, way: r.way as 'in' | 'out', key: `blue:${r.policy}:${i}`, tenant: 'blue' })));

@@ -21,6 +21,11 @@ export const INTENT_VERSION = 'contiv/v1';
 /** YAML reads `1` as a number where a name was meant. */
 const textOrNumber = <T extends z.ZodType<string>>(schema: T) => z.preprocess((v) => (typeof v === 'number' ? String(v) : v), schema);
 
+/** YAML has lists of its own: `[app, ops]` is `app,ops`. An empty one is refused, for leaving the member out means everybody. */
+const textOrList = <T extends z.ZodType<string>>(schema: T) =>
+  z.preprocess((v) => (typeof v === 'number' ? String(v) : Array.isArray(v) && v.every(isItem) ? v.join(',') || ',' : v), schema);
+const isItem = (v: unknown): boolean => typeof v === 'string' || typeof v === 'number';
+
 const list = <T extends z.ZodType>(what: string, item: T) =>
   z
     .array(item, { error: `${what} must be a list` })
@@ -33,6 +38,13 @@ const rule = ruleInput
     ruleId: textOrNumber(ruleInput.shape.ruleId),
     protocol: textOrNumber(ruleInput.shape.protocol),
     direction: word('direction', ['in', 'out'], false),
+    fromEndpointGroup: textOrList(ruleInput.shape.fromEndpointGroup),
+    fromIpAddress: textOrList(ruleInput.shape.fromIpAddress),
+    fromNetwork: textOrList(ruleInput.shape.fromNetwork),
+    ports: textOrList(ruleInput.shape.ports),
+    toEndpointGroup: textOrList(ruleInput.shape.toEndpointGroup),
+    toIpAddress: textOrList(ruleInput.shape.toIpAddress),
+    toNetwork: textOrList(ruleInput.shape.toNetwork),
   })
   .strict();
 /** Rules alone, as a staged policy is read from a file. */

@@ -9,6 +9,14 @@ export interface AddressRange {
   readonly last: bigint;
 }
 
+/** IPv4 before IPv6, then by the first address, then by the last. */
+export function compareRanges(a: AddressRange | undefined, b: AddressRange | undefined): number {
+  if (!a || !b) return Number(!a) - Number(!b);
+  if (a.family !== b.family) return a.family - b.family;
+  const difference = a.first === b.first ? a.last - b.last : a.first - b.first;
+  return difference < 0n ? -1 : difference > 0n ? 1 : 0;
+}
+
 /**
  * An address, a prefix, or a range: `10.1.1.5`, `10.1.0.0/16`, `10.1.1.5-20`, `10.1.1.5-10.1.2.7`, `2001:db8::/64`,
  * `2001:db8::1-2001:db8::9`. Behind a range a length says in which subnet it lies and nothing more, as in a network's subnet.

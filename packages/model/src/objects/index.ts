@@ -8,6 +8,7 @@ export * from './global.js';
 export * from './info.js';
 export * from './inspect.js';
 export * from './links.js';
+export * from './lists.js';
 export * from './netprofile.js';
 export * from './network.js';
 export * from './policy.js';

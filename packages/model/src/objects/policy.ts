@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { link, linkSet } from './links.js';
-import { ipMatch, name, optionalName, postedKey, protocol, whole, word } from './primitives.js';
+import { addresses, names, ports } from './lists.js';
+import { name, postedKey, protocol, whole, word } from './primitives.js';
 
 /** What a client posts to `policys/{tenantName:policyName}`. */
 export const policyInput = z.object({
@@ -23,28 +24,30 @@ export const policyObject = z.object({
 });
 export type Policy = z.infer<typeof policyObject>;
 
-/** What a client posts to `rules/{tenantName:policyName:ruleId}`. */
+/** What a client posts to `rules/{tenantName:policyName:ruleId}`. Groups, networks and addresses may be lists: `app,ops`. */
 export const ruleInput = z.object({
   key: postedKey,
   action: word('action', ['allow', 'deny'], false),
   direction: word('direction', ['in', 'out'], false),
   /** Last port of a range that begins with `port`. */
   endPort: whole('endPort', 0, 65_535),
-  fromEndpointGroup: optionalName('fromEndpointGroup'),
-  fromIpAddress: ipMatch('fromIpAddress'),
-  fromNetwork: optionalName('fromNetwork'),
+  fromEndpointGroup: names('fromEndpointGroup'),
+  fromIpAddress: addresses('fromIpAddress'),
+  fromNetwork: names('fromNetwork'),
   /** Connections it decides are always recorded, and written to the log of the agent. */
   log: z.boolean({ error: 'log must be true or false' }).prefault(false),
   policyName: name('policyName'),
   port: whole('port', 0, 65_535),
+  /** Several ports and ranges: `80,443,8000-8099`. `port` and `endPort` are the first of them then, or left out. */
+  ports: ports('ports'),
   /** 1–100, the higher one wins; 0 is 1. */
   priority: whole('priority', 0, 100),
   protocol: protocol('protocol'),
   ruleId: name('ruleId'),
   tenantName: name('tenantName'),
-  toEndpointGroup: optionalName('toEndpointGroup'),
-  toIpAddress: ipMatch('toIpAddress'),
-  toNetwork: optionalName('toNetwork'),
+  toEndpointGroup: names('toEndpointGroup'),
+  toIpAddress: addresses('toIpAddress'),
+  toNetwork: names('toNetwork'),
 });
 export type RuleInput = z.infer<typeof ruleInput>;
 
@@ -60,6 +63,7 @@ export const ruleObject = z.object({
   log: z.boolean().optional(),
   policyName: z.string(),
   port: z.number().optional(),
+  ports: z.string().optional(),
   priority: z.number().optional(),
   protocol: z.string().optional(),
   ruleId: z.string(),
@@ -67,7 +71,8 @@ export const ruleObject = z.object({
   toEndpointGroup: z.string().optional(),
   toIpAddress: z.string().optional(),
   toNetwork: z.string().optional(),
-  'link-sets': z.object({ Policies: linkSet.optional() }),
+  /** `MatchEndpointGroups` where there are several. */
+  'link-sets': z.object({ MatchEndpointGroups: linkSet.optional(), Policies: linkSet.optional() }),
   links: z.object({ MatchEndpointGroup: link }),
 });
 export type Rule = z.infer<typeof ruleObject>;

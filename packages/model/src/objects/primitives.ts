@@ -5,7 +5,6 @@
 import { z } from 'zod';
 import { ipv4ToNumber } from '../ip/ipv4.js';
 import { ipv6ToBigInt } from '../ip/ipv6.js';
-import { parseAddressRange } from '../ip/match.js';
 import { parsePrefix6 } from '../ip/prefix.js';
 
 const LABEL = '[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]';
@@ -26,14 +25,14 @@ export const tooLong = (field: string, max?: number): string =>
 export const badFormat = (field: string, rule = ''): string => sentence(`${field} string invalid format`, rule);
 export const outOfBound = (field: string, min: number, max: number): string => sentence(`${field} Value Out of bound`, `${min} to ${max}`);
 
-const NAME_RULE = 'letters, digits and hyphens between them; no underscore, no slash';
+export const NAME_RULE = 'letters, digits and hyphens between them; no underscore, no slash';
 const SUBNET_RULE = 'a.b.c.d/length with a length of 8 to 30, or a range of it: a.b.c.d-e.f.g.h/length';
 
 /** The key in a posted object. The one in the path counts, and the fields it is made of have limits of their own. */
 export const postedKey = z.string({ error: 'key must be a string' }).max(1_024, tooLong('key', 1_024)).optional();
 
 /** Text of at most `max` characters; absent means empty, as a Go decoder leaves it. */
-const bounded = (field: string, max: number) =>
+export const bounded = (field: string, max: number) =>
   // Later checks are spared texts that are too long: some of them take more than linear time.
   z.string({ error: `${field} must be a string` }).max(max, { error: tooLong(field, max), abort: true });
 
@@ -92,12 +91,6 @@ export const optionalSubnet6 = (field: string) =>
       },
       badFormat(field, 'an IPv6 prefix such as fd00:1::/64'),
     )
-    .prefault('');
-
-/** Empty, an address, a prefix or a range, of either family. */
-export const ipMatch = (field: string) =>
-  bounded(field, 96)
-    .refine((v) => v === '' || parseAddressRange(v) !== undefined, badFormat(field))
     .prefault('');
 
 /** Empty, `tcp`, `udp`, `icmp` or a number of IANA's list. */

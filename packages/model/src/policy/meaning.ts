@@ -1,5 +1,6 @@
 /** From a stored rule to what it says in numbers. Pure. */
 import { type AddressRange, parseAddressRange } from '../ip/match.js';
+import { itemsOf, type PortRange, parsePortRange } from '../objects/lists.js';
 import { protocolNumber } from '../objects/primitives.js';
 import type { RuleState } from '../wire/agent.js';
 import type { PolicyRule, PolicyService } from './rule.js';
@@ -25,20 +26,27 @@ export function ruleNumber(key: string): number {
 const PORTED = [6, 17, 132, 136];
 export const hasPorts = (protocol: string): boolean => protocol === '' || PORTED.includes(protocolNumber(protocol) ?? 0);
 
-function servicesOf({ protocol = '', port = 0, endPort = 0 }: RuleState): PolicyService[] | undefined {
-  if (port === 0) {
+function portsOf({ port = 0, endPort = 0, ports }: RuleState): PortRange[] {
+  if (ports !== undefined) return itemsOf(ports).map(parsePortRange).filter(isThere);
+  return port === 0 ? [] : [{ first: port, last: Math.max(port, endPort) }];
+}
+
+function servicesOf(rule: RuleState): PolicyService[] | undefined {
+  const { protocol = '' } = rule;
+  const ranges = portsOf(rule);
+  if (ranges.length === 0) {
     if (protocol === '') return undefined;
     // The name stands for what either family calls so, a number for itself.
     return protocol === 'icmp' ? [{ protocol: 1 }, { protocol: 58 }] : [{ protocol: protocolNumber(protocol) ?? 0 }];
   }
-  const ports = { first: port, last: Math.max(port, endPort) };
-  return (protocol === '' ? PORTED : [protocolNumber(protocol) ?? 0]).map((number) => ({ protocol: number, ports }));
+  const protocols = protocol === '' ? PORTED : [protocolNumber(protocol) ?? 0];
+  return protocols.flatMap((number) => ranges.map((ports) => ({ protocol: number, ports })));
 }
 
-const ranges = (texts: readonly (string | undefined)[]): AddressRange[] =>
-  texts.map((text) => (text === undefined || text === '' ? undefined : parseAddressRange(text))).filter((range) => range !== undefined);
+const isThere = <T>(item: T | undefined): item is T => item !== undefined;
+const rangesOf = (texts: readonly string[]): AddressRange[] => texts.map(parseAddressRange).filter(isThere);
 
-/** A rule whose peers are of several kinds is several rules of one number. One that names what is not there matches nobody. */
+/** What a rule says in numbers. One that names only what is not there matches nobody, and is none. */
 export function meaningOf(rule: RuleState, admin: boolean, names: Names): PolicyRule[] {
   const base = {
     way: rule.way,
@@ -46,12 +54,12 @@ export function meaningOf(rule: RuleState, admin: boolean, names: Names): Policy
     deny: rule.deny,
     ...(rule.log === true ? { log: true } : {}),
     number: ruleNumber(rule.key),
-    own: rule.own === undefined ? undefined : ranges([rule.own]),
+    own: rule.own === undefined ? undefined : rangesOf(itemsOf(rule.own)),
     services: servicesOf(rule),
   };
-  const group = rule.group === undefined ? undefined : names.group(rule.group);
-  if (rule.group !== undefined && group === undefined) return [];
-  const addresses = [rule.address, rule.network === undefined ? undefined : names.subnet6(rule.network)];
-  const peers = rule.address === undefined && rule.network === undefined ? undefined : ranges(addresses);
-  return [{ ...base, groups: group === undefined ? undefined : [group], peers }];
+  const groups = rule.group === undefined ? undefined : itemsOf(rule.group).map(names.group).filter(isThere);
+  if (groups?.length === 0) return [];
+  const addresses = [...itemsOf(rule.address), ...itemsOf(rule.network).map(names.subnet6).filter(isThere)];
+  const peers = rule.address === undefined && rule.network === undefined ? undefined : rangesOf(addresses);
+  return [{ ...base, groups, peers }];
 }

@@ -1,6 +1,7 @@
 /** Which rule of which policy, or which default, decides about a connection, by the stored intent. Pure; the slow, obvious way. */
 import { ipv4ToNumber, parseIpv4 } from '../ip/ipv4.js';
 import { ipv6ToBigInt } from '../ip/ipv6.js';
+import { itemsOf } from '../objects/lists.js';
 import { meaningOf } from '../policy/meaning.js';
 import { type Address, decide, type PolicyRule, type Way } from '../policy/rule.js';
 import type { EndpointState, RuleState } from '../wire/agent.js';
@@ -86,12 +87,15 @@ function addressOf(text: string): Address {
   return { family: 6, value: ipv6ToBigInt(text) ?? 0n };
 }
 
-/** `rule 3 of policy db (in, priority 10): deny tcp/443 from group web` */
-export function ruleText({ key, policy, way, priority, deny, group, network, address, own, protocol, port, endPort }: RuleState): string {
+/** `rule 3 of policy db (in, priority 10): deny tcp/80,443 from group app or ops, 10.1.1.0/24` */
+export function ruleText(rule: RuleState): string {
+  const { key, policy, way, priority, deny, group, network, address, own, protocol, port, endPort } = rule;
   const id = key.split(':').slice(2).join(':');
-  const ports = port === undefined ? '' : `/${port}${endPort === undefined ? '' : `-${endPort}`}`;
-  const what = protocol === undefined && ports === '' ? 'everything' : `${protocol ?? 'ports '}${ports}`;
-  const peer = [group && `group ${group}`, network && `network ${network}`, address].filter(Boolean).join(', ');
+  const ports = rule.ports ?? (port === undefined ? '' : `${port}${endPort === undefined ? '' : `-${endPort}`}`);
+  const what = protocol === undefined && ports === '' ? 'everything' : `${protocol ?? 'ports '}${ports && `/${ports}`}`;
+  const any = (list: string) => itemsOf(list).join(' or ');
+  const peer = [group && `group ${any(group)}`, network && `network ${any(network)}`, address && any(address)].filter(Boolean).join(', ');
   const whom = peer === '' ? '' : ` ${way === 'in' ? 'from' : 'to'} ${peer}`;
-  return `rule ${id} of policy ${policy} (${way}, priority ${priority}): ${deny ? 'deny' : 'allow'} ${what}${whom}${own ? ` at ${own}` : ''}`;
+  const at = own ? ` at ${any(own)}` : '';
+  return `rule ${id} of policy ${policy} (${way}, priority ${priority}): ${deny ? 'deny' : 'allow'} ${what}${whom}${at}`;
 }

@@ -10,6 +10,7 @@
  * Questions (`question.ts`) come between changes.
  */
 import { z } from 'zod';
+import { listLength, MATCH_LENGTH } from '../objects/lists.js';
 import { questionId } from './question.js';
 
 const text = (max: number) => z.string().min(1).max(max);
@@ -122,15 +123,17 @@ export const ruleState = z.object({
   deny: z.boolean(),
   /** Connections it decides are always recorded, and written to the log of the agent. */
   log: z.boolean().optional(),
-  /** The peer: in this group, and at these addresses. */
-  group: text(64).optional(),
-  network: text(64).optional(),
-  address: text(96).optional(),
+  /** The peer: in one of these groups, and at one of these addresses. Lists are separated by commas. */
+  group: text(listLength(64)).optional(),
+  network: text(listLength(64)).optional(),
+  address: text(listLength(MATCH_LENGTH)).optional(),
   /** The container's own address. */
-  own: text(96).optional(),
+  own: text(listLength(MATCH_LENGTH)).optional(),
   protocol: text(64).optional(),
   port: z.number().int().min(1).max(65_535).optional(),
   endPort: z.number().int().min(1).max(65_535).optional(),
+  /** Several ports and ranges. `port` is the first of them then, so that an agent that knows no lists never makes the rule about all ports. */
+  ports: text(listLength(16)).optional(),
 });
 export type RuleState = z.infer<typeof ruleState>;
 

@@ -92,6 +92,27 @@ describe('changes', () => {
     ],
     ['policy rule-add -l tcp -P 8000-8100 p 1', '', rule('default', '1', { protocol: 'tcp', port: 8000, endPort: 8100 })],
     [
+      'policy rule-add web 1 -d in --protocol tcp --port 80,443,8000-8099 --from-group app,ops --from-ip-address 10.1.1.0/24,fd00::/64',
+      '',
+      [
+        'POST',
+        '/api/v1/rules/default:web:1/',
+        {
+          key: 'default:web:1',
+          tenantName: 'default',
+          policyName: 'web',
+          ruleId: '1',
+          direction: 'in',
+          priority: 1,
+          action: 'allow',
+          protocol: 'tcp',
+          ports: '80,443,8000-8099',
+          fromEndpointGroup: 'app,ops',
+          fromIpAddress: '10.1.1.0/24,fd00::/64',
+        },
+      ],
+    ],
+    [
       'policy create --admin p',
       'Creating policy default:p\n',
       ['POST', '/api/v1/policys/default:p/', { key: 'default:p', tenantName: 'default', policyName: 'p', admin: true }],
@@ -127,6 +148,9 @@ describe('refusals', () => {
     ['policy rule-add -d out -e g -o n p 1', "Can't specify both -to-group and -to-network"],
     ['policy rule-add -d both p 1', 'Unknown direction'],
     ['policy rule-add -P http p 1', 'Invalid port http'],
+    ['policy rule-add -P 80,http p 1', 'Invalid port http'],
+    ['policy rule-add -P 80,0 p 1', 'Invalid port 0'],
+    ['policy rule-add -P 80, p 1', 'Invalid port'],
   ])('%s', async (line, message) => {
     const { status, err } = await netctl(line);
     expect(status).toBe(1);
@@ -169,6 +193,7 @@ describe('lists', () => {
       ruleOf('p', '2', { action: 'deny' }),
       ruleOf('p', '1', { priority: 100, fromNetwork: 'n', fromIpAddress: '10.1.1.0/24' }),
       ruleOf('p', '3', { direction: 'out', toEndpointGroup: 'db', protocol: 'udp' }),
+      ruleOf('p', '4', { direction: 'out', toEndpointGroup: 'app,db', protocol: 'tcp', port: 80, ports: '80,8000-8099' }),
       ruleOf('other', '1', {}),
     ]);
     expect((await netctl('policy rule-ls p')).out).toBe(
@@ -180,14 +205,15 @@ describe('lists', () => {
         '10    1         web                                                             tcp       8001  allow',
         '1     100                           n             10.1.1.0/24                             0     allow',
         'Outgoing Rules:',
-        'Rule  Priority  To EndpointGroup  To Network  To IpAddress  Protocol  Port  Action',
-        '----  --------  ----------------  ----------  ---------     --------  ----  ------',
-        '3     1         db                                          udp       0     allow',
+        'Rule  Priority  To EndpointGroup  To Network  To IpAddress  Protocol  Port          Action',
+        '----  --------  ----------------  ----------  ---------     --------  ----          ------',
+        '3     1         db                                          udp       0             allow',
+        '4     1         app,db                                      tcp       80,8000-8099  allow',
         '',
       ].join('\n'),
     );
-    expect((await netctl('policy rule-ls -q p')).out).toBe('2\n3\n10\n1\n');
-    expect(JSON.parse((await netctl('policy rule-ls -j p')).out)).toHaveLength(4);
+    expect((await netctl('policy rule-ls -q p')).out).toBe('2\n3\n4\n10\n1\n');
+    expect(JSON.parse((await netctl('policy rule-ls -j p')).out)).toHaveLength(5);
   });
 
   test('of a policy that is not there fail', async () => {

@@ -1,4 +1,4 @@
-import type { Rule } from '@contiv/model';
+import { itemsOf, parsePortRange, portFields, type Rule, type RuleInput } from '@contiv/model';
 import type { Run } from '../cli/command.js';
 import type { Values } from '../cli/values.js';
 import { type Column, table } from '../output/table.js';
@@ -39,11 +39,13 @@ export const add: Run = async (session) => {
   if (session.structured) await session.document(await client.rules.get(key));
 };
 
-/** `80` or `8000-8100`. */
-function portsOf(text: string): { port: number; endPort: number } {
-  const [, first = '', last = '0'] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text) ?? [];
-  if (first === '') throw new CommandError(`Invalid port ${text} - Enter a number or a range like 8000-8100`);
-  return { port: Number(first), endPort: Number(last) };
+/** `80`, `8000-8100` or several: `80,443,8000-8100`. */
+function portsOf(text: string): Pick<RuleInput, 'port' | 'endPort' | 'ports'> {
+  const items = text === '0' ? [] : itemsOf(text);
+  for (const item of items)
+    if (!parsePortRange(item)) throw new CommandError(`Invalid port ${item} - Enter a number or a range like 8000-8100`);
+  const [range] = items.length === 1 ? items.map(parsePortRange) : [];
+  return range ? { ...portFields(range), ports: '' } : { port: 0, endPort: 0, ports: items.join(',') };
 }
 
 /** What Contiv's client refuses by itself, in its words (spec/contiv §3.3). */
@@ -82,7 +84,7 @@ const priority: Column<Rule> = { head: 'Priority', dashes: '--------', cell: (r)
 const toIpAddress: Column<Rule> = { head: 'To IpAddress', dashes: '------------', cell: (r) => r.toIpAddress ?? '' };
 const what: readonly Column<Rule>[] = [
   { head: 'Protocol', dashes: '--------', cell: (r) => r.protocol ?? '' },
-  { head: 'Port', dashes: '----', cell: (r) => (r.endPort === undefined ? String(r.port ?? 0) : `${r.port}-${r.endPort}`) },
+  { head: 'Port', dashes: '----', cell: (r) => r.ports ?? (r.endPort === undefined ? String(r.port ?? 0) : `${r.port}-${r.endPort}`) },
   { head: 'Action', dashes: '------', cell: (r) => r.action },
 ];
 /** Heads and dashes as Contiv's, to the letter (spec/contiv §3.3). */

@@ -12,6 +12,7 @@ import {
   type GroupState,
   type HostInfo,
   type HostState,
+  itemsOf,
   type LinkSet,
   type Netprofile,
   type NetprofileState,
@@ -124,11 +125,15 @@ export function presentPolicy(state: State, policy: EntryOf<'policy'>): Policy {
 export function presentRule(_state: State, rule: EntryOf<'rule'>): Rule {
   const { tenantName, policyName, fromEndpointGroup, toEndpointGroup } = rule.record;
   const policy = `${tenantName}:${policyName}`;
-  const peer = fromEndpointGroup || toEndpointGroup;
+  const peers = itemsOf(fromEndpointGroup || toEndpointGroup).map((group) => ({ type: 'endpointGroup', key: `${tenantName}:${group}` }));
+  const [peer = {}] = peers;
   return {
     ...withoutZeros({ key: rule.place.first, ...rule.record }),
-    'link-sets': { Policies: { [policy]: { type: 'policy', key: policy } } },
-    links: { MatchEndpointGroup: peer === '' ? {} : { type: 'endpointGroup', key: `${tenantName}:${peer}` } },
+    'link-sets': {
+      ...(peers.length > 1 ? { MatchEndpointGroups: Object.fromEntries(peers.map((link) => [link.key, link])) } : {}),
+      Policies: { [policy]: { type: 'policy', key: policy } },
+    },
+    links: { MatchEndpointGroup: peer },
   };
 }
 
@@ -227,6 +232,7 @@ export function ruleStateOf(key: string, r: RuleRecord): RuleState {
       protocol: r.protocol,
       port: r.port,
       endPort: r.endPort,
+      ports: r.ports,
       log: r.log,
     }),
   };

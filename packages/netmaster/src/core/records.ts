@@ -104,6 +104,7 @@ const ruleRecord = z.object({
   protocol: z.string(),
   port: z.number().int(),
   endPort: z.number().int().default(0),
+  ports: z.string().default(''),
   log: z.boolean().default(false),
   action: z.enum(['allow', 'deny']),
 });

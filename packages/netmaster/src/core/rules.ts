@@ -1,5 +1,5 @@
 /** Rules of policy rules (spec/contiv §1.4). */
-import { hasPorts, parseAddressRange, Refusal, type RuleInput } from '@contiv/model';
+import { hasPorts, itemsOf, parseAddressRange, parsePortRange, portFields, Refusal, type RuleInput } from '@contiv/model';
 import { answer, Draft, type Plan } from './plan.js';
 import { type EntryOf, keys, type RuleRecord } from './records.js';
 import type { State } from './state.js';
@@ -34,7 +34,7 @@ export function checkedRule(state: State, input: RuleInput): { readonly policy: 
   const policy = state.policy(policyKey);
   if (!policy) throw new Refusal('not-found', 'Policy not found', `tenant ${tenantName} has no policy ${policyName}`);
   refuseUnknownPeers(state, input);
-  if (input.direction === 'in' && input.toIpAddress !== '') refuseForeignTarget(state, policyKey, policyName, input.toIpAddress);
+  if (input.direction === 'in') for (const own of itemsOf(input.toIpAddress)) refuseForeignTarget(state, policyKey, policyName, own);
   return { policy, record: recordOf(state, input) };
 }
 
@@ -56,15 +56,28 @@ export function deleteRule(state: State, key: string): Plan<void> {
 /** A network as peer is shown with its subnet as well, as Contiv shows it. */
 function recordOf(state: State, input: RuleInput): RuleRecord {
   const { key: _key, action, direction, ...rest } = input;
-  const subnet = (network: string) => state.network(`${input.tenantName}:${network}`)?.record.subnet ?? '';
+  const subnets = (networks: string) =>
+    itemsOf(networks)
+      .map((network) => state.network(`${input.tenantName}:${network}`)?.record.subnet ?? '')
+      .join(',');
   return {
     ...rest,
+    ...portsOf(input),
     direction: direction === 'out' ? 'out' : 'in',
     priority: input.priority === 0 ? 1 : input.priority,
-    fromIpAddress: input.fromNetwork === '' ? input.fromIpAddress : subnet(input.fromNetwork),
-    toIpAddress: input.toNetwork === '' ? input.toIpAddress : subnet(input.toNetwork),
+    fromIpAddress: input.fromNetwork === '' ? input.fromIpAddress : subnets(input.fromNetwork),
+    toIpAddress: input.toNetwork === '' ? input.toIpAddress : subnets(input.toNetwork),
     action: action === 'allow' ? 'allow' : 'deny',
   };
+}
+
+/**
+ * A list of one is that one, and shown as such. The first of several is in `port` as well: whoever knows no lists, a program of an earlier
+ * version among them, never takes the rule for one about all ports.
+ */
+function portsOf({ port, endPort, ports }: RuleInput): Pick<RuleRecord, 'port' | 'endPort' | 'ports'> {
+  const [first, second] = itemsOf(ports).map(parsePortRange);
+  return first ? { ...portFields(first), ports: second ? ports : '' } : { port, endPort, ports };
 }
 
 /** The subnet of a network peer is the one it had when the rule was made. */
@@ -78,8 +91,12 @@ function refuseMixture(rule: RuleInput): void {
   const refuse = (message: string): never => {
     throw new Refusal('invalid', message);
   };
+  const first = portsOf(rule);
+  if ((rule.port > 0 || rule.endPort > 0) && (rule.port !== first.port || rule.endPort !== first.endPort))
+    refuse(`port is the first of ports ${rule.ports}, or left out`);
   // A port that were ignored would open or close more than was asked for.
-  if (rule.port > 0 && !hasPorts(rule.protocol)) refuse(`protocol ${rule.protocol} has no ports; leave the port out`);
+  if ((rule.port > 0 || rule.ports !== '') && !hasPorts(rule.protocol))
+    refuse(`protocol ${rule.protocol} has no ports; leave the port out`);
   if (rule.endPort > 0 && (rule.port === 0 || rule.endPort < rule.port))
     refuse('endPort is the last port of a range and needs a lower port');
   if (rule.direction === 'in') {
@@ -96,16 +113,18 @@ function refuseMixture(rule: RuleInput): void {
 
 function refuseUnknownPeers(state: State, rule: RuleInput): void {
   const { tenantName } = rule;
-  for (const group of [rule.fromEndpointGroup, rule.toEndpointGroup]) {
-    if (group !== '' && !state.group(`${tenantName}:${group}`))
+  for (const group of [rule.fromEndpointGroup, rule.toEndpointGroup].flatMap(itemsOf)) {
+    if (!state.group(`${tenantName}:${group}`))
       throw new Refusal('not-found', 'endpoint group not found', `tenant ${tenantName} has no group ${group}`);
   }
-  for (const [end, network] of [
+  for (const [end, networks] of [
     ['from', rule.fromNetwork],
     ['to', rule.toNetwork],
   ] as const) {
-    if (network !== '' && !state.network(`${tenantName}:${network}`))
-      throw new Refusal('not-found', `${end} Network not found`, `tenant ${tenantName} has no network ${network}`);
+    for (const network of itemsOf(networks)) {
+      if (!state.network(`${tenantName}:${network}`))
+        throw new Refusal('not-found', `${end} Network not found`, `tenant ${tenantName} has no network ${network}`);
+    }
   }
 }
 

@@ -4,7 +4,7 @@
  *
  * `set` returns what stood there before, so that a planner can try a change and take it back (`set(key, before)`).
  */
-import { ipv4ToNumber, ipv6ToBigInt, type Range4 } from '@contiv/model';
+import { ipv4ToNumber, ipv6ToBigInt, itemsOf, type Range4 } from '@contiv/model';
 import { Intervals } from './intervals.js';
 import type { Entry, EntryOf, Kind, NetworkRecord } from './records.js';
 import { keys, placeOf } from './records.js';
@@ -267,7 +267,7 @@ export class State {
       case 'rule': {
         const { tenantName, policyName, fromEndpointGroup, toEndpointGroup } = entry.record;
         change(this.rulesOfPolicy, `${tenantName}:${policyName}`);
-        for (const group of [fromEndpointGroup, toEndpointGroup]) if (group !== '') change(this.rulesOfPeer, `${tenantName}:${group}`);
+        for (const group of [fromEndpointGroup, toEndpointGroup].flatMap(itemsOf)) change(this.rulesOfPeer, `${tenantName}:${group}`);
         break;
       }
       case 'stagedRule': {

@@ -4,6 +4,8 @@ import fc from 'fast-check';
 
 const TENANTS = ['default', 'blue', 'red'];
 const NAMES = ['a', 'b', 'c'];
+const ADDRESSES = ['10.9.0.0/16', '10.9.1.7', 'fd09::/64', '10.8.0.1-9'];
+const PORTS = ['80', '443', '8000-8099'];
 
 /** A document whose objects do not stand in each other's way. */
 export const randomIntent: fc.Arbitrary<IntentDocument> = fc
@@ -60,15 +62,13 @@ function randomTenant(tenantName: string, roll: Dice): TenantDocument {
           ...(contracts.length > 0 && roll(3) === 0 ? { extContractsGrps: some(contracts) } : {}),
         }));
   const peer = (way: 'from' | 'to') => {
-    const group = pick(groups)?.groupName;
-    const network = pick(networks)?.networkName;
     switch (roll(4)) {
       case 0:
-        return group === undefined ? {} : { [`${way}EndpointGroup`]: group };
+        return { [`${way}EndpointGroup`]: some(groups.map((g) => g.groupName)).join(',') };
       case 1:
-        return network === undefined ? {} : { [`${way}Network`]: network };
+        return { [`${way}Network`]: some(networks.map((n) => n.networkName)).join(',') };
       case 2:
-        return { [`${way}IpAddress`]: '10.9.0.0/16' };
+        return { [`${way}IpAddress`]: some(ADDRESSES).join(',') };
       default:
         return {};
     }
@@ -81,7 +81,7 @@ function randomTenant(tenantName: string, roll: Dice): TenantDocument {
         direction,
         action: roll(2) === 0 ? 'allow' : 'deny',
         priority: 1 + roll(100),
-        ...(roll(2) === 0 ? { protocol: 'tcp', port: 1 + roll(9_000) } : {}),
+        ...(roll(2) === 0 ? { protocol: 'tcp', ...(roll(2) === 0 ? { port: 1 + roll(9_000) } : { ports: some(PORTS).join(',') }) } : {}),
         ...peer(direction === 'in' ? 'from' : 'to'),
       };
     });

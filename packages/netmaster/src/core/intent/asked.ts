@@ -43,7 +43,7 @@ export function asked(entry: AskedEntry): object {
 }
 
 export function askedRule(record: RuleRecord): object {
-  const { tenantName, policyName, ruleId, priority, fromIpAddress, toIpAddress, ...rest } = record;
+  const { tenantName, policyName, ruleId, priority, fromIpAddress, toIpAddress, port, endPort, ...rest } = record;
   return withoutZeros({
     tenantName,
     policyName,
@@ -52,6 +52,8 @@ export function askedRule(record: RuleRecord): object {
     // A network's subnet is shown with rules that name the network.
     fromIpAddress: rest.fromNetwork === '' ? fromIpAddress : '',
     toIpAddress: rest.toNetwork === '' ? toIpAddress : '',
+    // The first of several ports is shown with them.
+    ...(rest.ports === '' ? { port, endPort } : {}),
     ...rest,
   });
 }
