@@ -1,5 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -93,6 +95,64 @@ describe('Engine', () => {
     await done;
     stop.abort();
     expect(seen.filter((s) => s !== '')).toEqual(['connected', 'c0', 'connected', 'c1', 'connected', 'c2']);
+  });
+
+  it('tells what a command in a container printed, without what it said besides', async () => {
+    const frame = (stream: number, text: string) =>
+      Buffer.concat([Buffer.from([stream, 0, 0, 0, 0, 0, 0, text.length]), Buffer.from(text)]);
+    const asked: string[] = [];
+    const engine = await serve((path, res, method) => {
+      asked.push(`${method} ${path}`);
+      if (path.endsWith('/exec')) res.writeHead(201).end('{"Id":"e1"}');
+      else res.end(Buffer.concat([frame(1, 'one\n'), frame(2, 'noise\n'), frame(1, 'two\n'), frame(1, 'cut off').subarray(0, 11)]));
+    });
+    expect(await engine.exec('c1', ['true'], 5_000)).toBe('one\ntwo\ncut');
+    expect(asked).toEqual(['POST /v1.41/containers/c1/exec', 'POST /v1.41/exec/e1/start']);
+  });
+
+  it('gives a command up that is not waited for any more', async () => {
+    const stop = new AbortController();
+    const engine = await serve((path, res) => {
+      if (path.endsWith('/exec')) res.writeHead(201).end('{"Id":"e1"}');
+      else stop.abort();
+    });
+    await expect(engine.exec('c1', ['sleep', '1d'], 60_000, stop.signal)).rejects.toThrow(EngineError);
+  });
+
+  it('takes a container that is on its way out for removed', async () => {
+    const engine = await serve((path, res) =>
+      res.writeHead(path.includes('busy') ? 500 : 409).end('{"message":"removal is already in progress"}'),
+    );
+    await engine.removeContainer('going');
+    await expect(engine.removeContainer('busy')).rejects.toThrow('removal is already in progress');
+  });
+
+  it('speaks TLS with a certificate of its own, to an engine of the same authority only', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'engine-tls-'));
+    const openssl = (line: string) => execFileSync('openssl', line.split(' '), { cwd: dir, stdio: 'pipe' });
+    openssl('req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=one -addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem');
+    openssl('req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=two -keyout other-key.pem -out other.pem');
+    const pem = (name: string) => readFileSync(join(dir, name), 'utf8');
+    const [cert, key, other] = [pem('cert.pem'), pem('key.pem'), pem('other.pem')];
+    const server = https.createServer({ cert, key, ca: cert, requestCert: true, rejectUnauthorized: true }, (_req, res) =>
+      res.end('{"Version":"28.5.2","ApiVersion":"1.51"}'),
+    );
+    const port = await new Promise<number>((resolve) =>
+      server.listen(0, '127.0.0.1', () => {
+        const address = server.address();
+        resolve(typeof address === 'object' && address !== null ? address.port : 0);
+      }),
+    );
+    const engine = (ca: string) => new Engine(`tcp://127.0.0.1:${port}`, { tls: { ca, cert, key } });
+    const [right, wrong] = [engine(cert), engine(other)];
+    cleanups.push(() => {
+      for (const each of [right, wrong]) each.close();
+      server.closeAllConnections();
+      server.close();
+      rmSync(dir, { recursive: true, force: true });
+    });
+    expect((await right.version()).Version).toBe('28.5.2');
+    await expect(wrong.version()).rejects.toThrow(/does not answer: .*self.signed/);
   });
 
   it('says where no engine answers', async () => {

@@ -1,7 +1,8 @@
-/** Client of one Docker Engine: the calls an agent needs, with shapes checked. Failures are `EngineError`s whose message a user can act on. */
+/** Client of one Docker Engine, or of a swarm that answers like one: the calls our programs need, with shapes checked. Failures are `EngineError`s whose message a user can act on. */
 import { z } from 'zod';
+import { stdoutOf } from './multiplexed.js';
 import * as shapes from './shapes.js';
-import { EngineError, Transport } from './transport.js';
+import { type Answer, EngineError, type EngineOptions, Transport } from './transport.js';
 
 /** Newest API version whose shapes were tried here; older engines are spoken to in their own. */
 const NEWEST_API = 51;
@@ -21,18 +22,21 @@ export class Engine {
   #prefix: string | undefined;
 
   /** @param address `unix:///path` or `tcp://host:port` */
-  constructor(address: string) {
-    this.#transport = new Transport(address);
+  constructor(address: string, options?: EngineOptions) {
+    this.#transport = new Transport(address, options);
+  }
+
+  /** An answer whose status is that of a success. */
+  async #ask(method: string, path: string, body: unknown, timeoutMs: number, signal?: AbortSignal): Promise<Answer> {
+    const answer = await this.#transport.request(method, path, body, timeoutMs, signal);
+    if (answer.status >= 200 && answer.status < 300) return answer;
+    const fault = shapes.engineFault.safeParse(parseJson(answer.body.toString('utf8')));
+    throw new EngineError(answer.status, fault.success ? fault.data.message : `Docker answered ${answer.status} to ${method} ${path}`);
   }
 
   async #call<T extends z.ZodType>(schema: T, method: string, path: string, body?: unknown, timeoutMs = 15_000): Promise<z.infer<T>> {
-    const answer = await this.#transport.request(method, path, body, timeoutMs);
-    const json = parseJson(answer.body);
-    if (answer.status >= 300 || answer.status < 200) {
-      const fault = shapes.engineFault.safeParse(json);
-      throw new EngineError(answer.status, fault.success ? fault.data.message : `Docker answered ${answer.status} to ${method} ${path}`);
-    }
-    const parsed = schema.safeParse(json);
+    const answer = await this.#ask(method, path, body, timeoutMs);
+    const parsed = schema.safeParse(parseJson(answer.body.toString('utf8')));
     if (parsed.success) return parsed.data;
     throw new EngineError(
       answer.status,
@@ -87,6 +91,47 @@ export class Engine {
 
   async container(id: string): Promise<shapes.ContainerDetail | undefined> {
     return absent(this.#call(shapes.containerDetail, 'GET', await this.#versioned(`/containers/${encodeURIComponent(id)}/json`)));
+  }
+
+  /** Containers in any state that bear the label, `KEY` or `KEY=VALUE`. */
+  async labelled(label: string): Promise<shapes.ContainerSummary[]> {
+    const filters = encodeURIComponent(JSON.stringify({ label: [label] }));
+    return this.#call(shapes.containerSummary.array(), 'GET', await this.#versioned(`/containers/json?all=1&filters=${filters}`));
+  }
+
+  /** Is an image of that name there? Nothing is pulled. */
+  async hasImage(name: string): Promise<boolean> {
+    const path = await this.#versioned(`/images/${encodeURIComponent(name)}/json`);
+    return (await absent(this.#call(anything, 'GET', path).then(() => true))) ?? false;
+  }
+
+  /** Id of the new container. */
+  async createContainer(name: string, container: shapes.ContainerCreate): Promise<string> {
+    const path = await this.#versioned(`/containers/create?name=${encodeURIComponent(name)}`);
+    return (await this.#call(shapes.created, 'POST', path, container, 60_000)).Id;
+  }
+
+  async startContainer(id: string): Promise<void> {
+    await this.#ask('POST', await this.#versioned(`/containers/${encodeURIComponent(id)}/start`), undefined, 60_000);
+  }
+
+  /** Ends and removes it with its anonymous volumes; one that is not there, or on its way out, is no error. */
+  async removeContainer(id: string): Promise<void> {
+    const path = await this.#versioned(`/containers/${encodeURIComponent(id)}?force=1&v=1`);
+    try {
+      await this.#ask('DELETE', path, undefined, 60_000);
+    } catch (error) {
+      if (!(error instanceof EngineError && (error.status === 404 || error.status === 409))) throw error;
+    }
+  }
+
+  /** Runs a command in a container to its end; what it wrote to standard output. Not waited for any more when `signal` is aborted. */
+  async exec(id: string, argv: readonly string[], timeoutMs: number, signal?: AbortSignal): Promise<string> {
+    const path = await this.#versioned(`/containers/${encodeURIComponent(id)}/exec`);
+    const exec = await this.#call(shapes.created, 'POST', path, { AttachStdout: true, AttachStderr: true, Cmd: argv });
+    const start = await this.#versioned(`/exec/${encodeURIComponent(exec.Id)}/start`);
+    const { body } = await this.#ask('POST', start, { Detach: false, Tty: false }, timeoutMs, signal);
+    return stdoutOf(body);
   }
 
   /** Follows network and container events until `signal` is aborted, through restarts of the engine. */

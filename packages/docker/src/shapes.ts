@@ -111,5 +111,21 @@ export interface NetworkCreate {
   readonly Labels: Readonly<Record<string, string>>;
 }
 
+/** Body of `POST /containers/create`. */
+export interface ContainerCreate {
+  readonly Image: string;
+  readonly Entrypoint: readonly string[];
+  readonly Cmd: readonly string[];
+  readonly User: string;
+  readonly Labels: Readonly<Record<string, string>>;
+  readonly HostConfig: { readonly NetworkMode: string; readonly AutoRemove: boolean };
+  readonly NetworkingConfig: {
+    readonly EndpointsConfig: Readonly<
+      Record<string, { readonly IPAMConfig: { readonly IPv4Address: string }; readonly DriverOpts?: Readonly<Record<string, string>> }>
+    >;
+  };
+}
+
+export const created = z.object({ Id: z.string() });
 export const networkCreated = z.object({ Id: z.string(), Warning: z.string().nullish() });
 export const engineFault = z.object({ message: z.string() });

@@ -1,5 +1,6 @@
-/** HTTP to a Docker Engine over its unix socket or TCP: keep-alive, bounded in time and size. */
+/** HTTP to a Docker Engine over its unix socket, TCP or TLS: keep-alive, bounded in time and size. */
 import http from 'node:http';
+import https from 'node:https';
 
 /** An engine that could not be asked, or that refused; `status` is 0 when no answer came. */
 export class EngineError extends Error {
@@ -30,32 +31,52 @@ export function parseEngineAddress(text: string): EngineAddress {
 
 const MAX_BODY = 64 * 1024 * 1024;
 
+/** PEM texts, as `dockerd --tlsverify` wants them of its clients. */
+export interface EngineTls {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface EngineOptions {
+  /** For TCP only. */
+  readonly tls?: EngineTls;
+  /** Requests at a time. */
+  readonly maxSockets?: number;
+}
+
 export interface Answer {
   readonly status: number;
-  readonly body: string;
+  readonly body: Buffer;
 }
 
 export class Transport {
-  readonly #address: EngineAddress;
+  readonly #address: EngineAddress & Partial<EngineTls>;
+  readonly #request: typeof http.request;
   readonly #agent: http.Agent;
   readonly #where: string;
 
-  constructor(address: string) {
-    this.#address = parseEngineAddress(address);
+  constructor(address: string, { tls, maxSockets = 8 }: EngineOptions = {}) {
+    const parsed = parseEngineAddress(address);
+    const secured = tls !== undefined && parsed.socketPath === undefined;
+    this.#address = secured ? { ...parsed, ...tls } : parsed;
+    this.#request = secured ? https.request : http.request;
     this.#where = address;
-    this.#agent = new http.Agent({ keepAlive: true, maxSockets: 8, timeout: 60_000 });
+    const settings = { keepAlive: true, maxSockets, timeout: 60_000 };
+    this.#agent = secured ? new https.Agent(settings) : new http.Agent(settings);
   }
 
   #failure(error: Error): EngineError {
     return new EngineError(0, `Docker Engine at ${this.#where} does not answer: ${error.message}`);
   }
 
-  /** One request and its whole answer. */
-  request(method: string, path: string, body: unknown, timeoutMs: number): Promise<Answer> {
+  /** One request and its whole answer; given up when `signal` is aborted. */
+  request(method: string, path: string, body: unknown, timeoutMs: number, signal?: AbortSignal): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const payload = body === undefined ? undefined : JSON.stringify(body);
       const headers = payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
-      const req = http.request({ ...this.#address, agent: this.#agent, method, path, headers }, (res) => {
+      const options = { ...this.#address, agent: this.#agent, method, path, headers, ...(signal === undefined ? {} : { signal }) };
+      const req = this.#request(options, (res) => {
         const chunks: Buffer[] = [];
         let size = 0;
         res.on('data', (chunk: Buffer) => {
@@ -65,7 +86,7 @@ export class Transport {
         });
         res.on('end', () => {
           clearTimeout(timer);
-          resolve({ status: res.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') });
+          resolve({ status: res.statusCode ?? 0, body: Buffer.concat(chunks) });
         });
         res.on('error', (error) => fail(error));
       });
@@ -85,7 +106,7 @@ export class Transport {
    */
   stream(path: string, opened: () => void, line: (text: string) => void, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      const req = http.request({ ...this.#address, agent: false, method: 'GET', path, signal }, (res) => {
+      const req = this.#request({ ...this.#address, agent: false, method: 'GET', path, signal }, (res) => {
         clearTimeout(timer);
         if (res.statusCode !== 200) {
           req.destroy(new Error(`GET ${path} was answered with status ${res.statusCode}`));
