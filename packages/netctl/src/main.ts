@@ -6,6 +6,19 @@ import { run } from './run.js';
 // A reader that has seen enough (`netctl net ls | head -1`) is no fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 4));
 
+/** As of a program that the signal ended. */
+const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+
+function interrupted(): AbortSignal {
+  const stop = new AbortController();
+  for (const [signal, status] of Object.entries(SIGNALS))
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(status);
+      stop.abort(signal);
+    });
+  return stop.signal;
+}
+
 let prompt: Prompt | undefined;
 process.exitCode = await run(process.argv.slice(2), {
   out: (text) => process.stdout.write(text),
@@ -17,6 +30,7 @@ process.exitCode = await run(process.argv.slice(2), {
   home: homedir(),
   now: () => new Date(),
   read: async (path) => (await import('node:fs/promises')).readFile(path === '-' ? '/dev/stdin' : path, 'utf8'),
+  interrupted,
   ask: async (question, hidden) => {
     prompt ??= new (await import('./prompt.js')).Prompt();
     return prompt.ask(question, hidden);

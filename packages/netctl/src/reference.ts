@@ -28,9 +28,9 @@ const NOTES = [
   'Lists are sorted by tenant and name, the tenant `default` first. Commands that change something print the object as it now is with `-o json` or `-o yaml`.',
   'Errors go to standard error: `ERRO[0000] message` on a terminal, `time="…" level=error msg="message" hint="…"` elsewhere.',
   '## Exit statuses',
-  '| status | meaning |\n|---|---|\n| 0 | done |\n| 1 | the command line is wrong, or the address of netmaster is none; `diff`: there is a difference |\n| 2 | `version` got no answer |\n| 3 | netmaster refused, could not be reached, or what was given is not valid |\n| 4 | something could not be read or written |',
+  '| status | meaning |\n|---|---|\n| 0 | done |\n| 1 | the command line is wrong, or the address of netmaster is none; `diff`: there is a difference; `trace`, `doctor`, `selftest`: not reachable, or something is wrong |\n| 2 | `version` got no answer |\n| 3 | netmaster refused, could not be reached, or what was given is not valid |\n| 4 | something could not be read or written |',
   '## Where netctl differs from Contiv',
-  '- Unknown flags, commands and help topics end with 1 instead of 0.\n- `global set` changes what is named and nothing else; the private subnet is never reset.\n- Lists are sorted.\n- New: `apply`, `diff`, `export`, `get all`, `host`, `endpoint ls`, `completion`, `-o`, `--no-color`, several netmasters in `--netmaster`, "did you mean".\n- `version` honours `--insecure`.',
+  '- Unknown flags, commands and help topics end with 1 instead of 0.\n- `global set` changes what is named and nothing else; the private subnet is never reset.\n- Lists are sorted.\n- New: `apply`, `diff`, `doctor`, `export`, `flows`, `get all`, `history`, `selftest`, `top`, `trace`, `host`, `endpoint ls`, `completion`, `-o`, `--no-color`, several netmasters in `--netmaster`, "did you mean".\n- `version` honours `--insecure`.',
 ] as const;
 
 function section(node: Node, path: readonly string[]): string[] {

@@ -41,3 +41,32 @@ export const doctor: Leaf = {
   examples: [{ line: 'doctor', what: 'One page about the whole cluster' }],
   load: async () => (await import('../commands/doctor.js')).doctor,
 };
+
+export const selftest: Leaf = {
+  kind: 'leaf',
+  name: 'selftest',
+  summary: 'Try who reaches whom, with throw-away containers on every host',
+  details:
+    'In two tenants of its own with the same addresses, four containers a host: ping, packets as large as the network takes, names, IPv6, a port that a policy allows and one it denies, and that the tenants do not reach each other. Every failure is traced. All of it is removed at the end, whatever the end is; --clean removes what a run left that was killed. The addresses are 198.18.0.0/15 and 2001:2:0:18::/64. Ends with 0 when every host was tested and every probe passed, else with 1.',
+  args: [],
+  flags: [
+    {
+      name: 'docker',
+      kind: 'text',
+      value: 'URL',
+      env: 'DOCKER_HOST',
+      help: 'a swarm in front of all engines, or the engines themselves, comma separated; with TLS as DOCKER_TLS_VERIFY and DOCKER_CERT_PATH say',
+    },
+    { name: 'image', kind: 'text', value: 'name', default: 'alpine', help: 'image of the containers, there already on every host' },
+    { name: 'vlan', kind: 'number', value: 'tag', help: 'try that VLAN as well, which nobody uses; a second VXLAN without' },
+    { name: 'no-ipv6', kind: 'switch', help: 'leave IPv6 out, for hosts that have none' },
+    { name: 'clean', kind: 'switch', help: 'only remove what earlier runs left; ends those that go on' },
+    jsonFlag,
+  ],
+  examples: [
+    { line: 'selftest --docker tcp://192.168.2.50:2375', what: 'All hosts, by the swarm in front of them' },
+    { line: 'selftest --docker tcp://192.168.2.50:2385,tcp://192.168.2.51:2385 --vlan 112', what: 'Two engines, and a VLAN' },
+    { line: 'selftest --clean', what: 'Removes what is left of a run that was killed; engines of DOCKER_HOST' },
+  ],
+  load: async () => (await import('../commands/selftest.js')).selftest,
+};

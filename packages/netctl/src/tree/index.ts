@@ -4,7 +4,7 @@ import type { Grammar } from '../cli/parse.js';
 import { aciGw } from './aci-gw.js';
 import { appProfile } from './app-profile.js';
 import { bgp } from './bgp.js';
-import { doctor, trace } from './diagnosis.js';
+import { doctor, selftest, trace } from './diagnosis.js';
 import { endpoint } from './endpoint.js';
 import { externalContracts } from './external-contracts.js';
 import { globalFlags } from './flags.js';
@@ -92,6 +92,7 @@ const root: Branch = {
     netprofile,
     network,
     policy,
+    selftest,
     serviceTree,
     tenant,
     top,
