@@ -62,6 +62,7 @@ import {
   u32Key,
   withLocals,
 } from './maps/layout.js';
+import { RuleTables } from './maps/rule-tables.js';
 import { Table } from './maps/table.js';
 import {
   buildTables,
@@ -105,6 +106,7 @@ export class KernelDatapath implements Datapath {
   #stationsSweptAt = 0;
   #othersReleased = false;
   readonly #tables: Readonly<Record<TableName, Table>>;
+  readonly #rules: RuleTables;
   readonly #config: BpfMap;
   readonly #outside: Outside;
   /** Local ports that exist, by name. */
@@ -162,6 +164,7 @@ export class KernelDatapath implements Datapath {
         local_macs: table('local_macs'),
         ports: table('ports'),
       };
+      this.#rules = new RuleTables(this.#tables, this.#tables.subjects);
       const held = this.#config.get(u32Key(0));
       this.#epoch = held ? configEpoch(held) : 0;
       this.#enforces = held !== undefined && configEnforces(held);
@@ -333,8 +336,8 @@ export class KernelDatapath implements Datapath {
   audit(desired: DesiredDatapath, concern: Concern): Promise<readonly string[]> {
     return this.#serially(async () => {
       const domains = numberDomains(desired.networks, (vni) => this.#knownDomain(vni));
-      const { tables } = buildTables(desired, this.#places, this.#underlay.ipv6, domains);
-      return audit(tables, (table, key) => this.#tables[table].get(key), {
+      const { tables } = buildTables(desired, this.#places, this.#underlay.ipv6, domains, this.#rules.subjectOf);
+      return audit({ ...tables, ...this.#rules.known() }, (table, key) => this.#tables[table].get(key), {
         ...concern,
         domains: concern.networks.map((n) => domains.get(n) ?? n),
       });
@@ -426,24 +429,31 @@ export class KernelDatapath implements Datapath {
     for (const [name, place] of this.#places) this.#places.set(name, { ...place, limited: shared.has(place.index) });
 
     const domains = numberDomains(desired.networks, (vni) => this.#knownDomain(vni));
-    const built = buildTables(desired, this.#places, this.#underlay.ipv6, domains);
+    let setsWhole = false;
+    await attempt(() => {
+      const rules = this.#rules.write(desired.policy?.subjects ?? new Map(), mode, believe);
+      written += rules.written;
+      repaired.push(...rules.repaired);
+      failed.push(...rules.failed);
+      setsWhole = rules.whole;
+    });
+    const built = buildTables(desired, this.#places, this.#underlay.ipv6, domains, this.#rules.subjectOf);
     failed.push(...built.failed);
-    const finish: { readonly name: TableName; readonly work: () => void }[] = [];
+    const finish: (() => void)[] = [];
     let decideAgain = false;
-    let setsWhole = true;
+    let switched = false;
     for (const name of TABLES) {
       // Rules that could not be written whole decide nothing: whoever has rules keeps those of before, and nobody new gets in.
-      if (name === 'subjects' && !setsWhole) continue;
-      const failures = failed.length;
+      if (isSetTable(name) || (name === 'subjects' && !setsWhole)) continue;
       await attempt(() => {
         const result = this.#tables[name].bring(built.tables[name], mode, believe);
         written += result.written;
         repaired.push(...result.repaired);
         failed.push(...result.failed);
-        finish.unshift({ name, work: result.finish });
+        finish.unshift(result.finish);
         if (result.changed && DECIDING.has(name)) decideAgain = true;
+        if (name === 'subjects') switched = result.failed.length === 0;
       });
-      if (isSetTable(name) && failed.length > failures) setsWhole = false;
     }
     if (this.#enforces !== (desired.policy !== undefined) && (mode === 'exact' || !this.#inherited)) {
       this.#enforces = desired.policy !== undefined;
@@ -466,7 +476,8 @@ export class KernelDatapath implements Datapath {
     }
     // Tables that may lack something are no reason to let go of complete ones.
     if (this.#staged && mode === 'exact') await attempt(() => this.#exchange());
-    for (const { name, work } of finish) if (setsWhole || !isSetTable(name)) await attempt(work);
+    for (const work of finish) await attempt(work);
+    await attempt(() => void repaired.push(...this.#rules.finish(mode, switched)));
     if (decideAgain) await attempt(() => this.#nextEpoch());
     await attempt(() => {
       written += leaveShaper?.() ?? 0;

@@ -4,7 +4,7 @@ import { appendFileSync, copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseIpv4 } from '@contiv/model';
+import { type PolicyRule, parseIpv4 } from '@contiv/model';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DNS_DEVICE, PORT_GROUP } from './kernel/names.js';
 import { findObject } from './kernel/probe.js';
@@ -108,6 +108,32 @@ describe('without losing a packet', () => {
     await pair.restart('one', object);
     expect(await pair.apply('one')).toEqual(NOTHING);
   });
+});
+
+it('a change of a rule among many writes few entries, again after a restart that adopts the rules', async () => {
+  const rules = Array.from({ length: 1_000 }, (_, i): PolicyRule => {
+    const peer = { family: 4, first: BigInt(i * 256), last: BigInt(i * 256 + 255) } as const;
+    return { way: 'in', rank: 1, deny: true, number: i + 1, groups: undefined, peers: [peer], own: undefined, services: undefined };
+  });
+  const written = async (count: number): Promise<number> => {
+    const policy = { subjects: new Map([[5, { rules: rules.slice(0, count), denies: false }]]) };
+    const report = await pair.workers.one.call('apply', { ...pair.desired('one'), policy });
+    expect(report.failed).toEqual([]);
+    expect(report.repaired).toEqual([]);
+    return report.written;
+  };
+  // The subject, and for each rule its own entry and its addresses'.
+  expect(await written(990)).toBe(1 + 2 * 990);
+  expect(await written(990)).toBe(0);
+  // For the first time beside the others, which then are one change behind.
+  expect(await written(991)).toBe(1 + 2 * 991);
+  expect(await written(992)).toBe(1 + 2 * 2);
+  expect(await written(990)).toBe(1 + 2 * 2);
+  await pair.restart('one');
+  expect(await written(990)).toBe(2 * 992);
+  expect(await written(990)).toBe(0);
+  await pair.applyAll();
+  expect((await pair.hosts.one.inside(`bpftool map dump pinned ${PINS}/maps/rules -j`)).trim()).toBe('[]');
 });
 
 describe('drift', () => {

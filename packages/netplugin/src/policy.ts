@@ -13,19 +13,12 @@ export const UNKNOWN_GROUP = 0xffff_ffff;
  * Rules and sets that did not change are the same objects as the time before, so that nobody compiles them again.
  */
 export class Policies {
-  #rules = new WeakMap<RuleState, { readonly names: string; readonly rules: readonly PolicyRule[] }>();
+  #rules = new WeakMap<RuleState, { readonly admin: boolean; readonly names: string; readonly rules: readonly PolicyRule[] }>();
   #sets = new Map<string, PolicySet>();
 
   /** Of all groups and networks of the tenants. */
   of(mirror: Mirror, tenants: ReadonlySet<string>): DatapathPolicy {
-    const byPolicy = new Map<string, RuleState[]>();
-    for (const rule of mirror.rules.values()) {
-      if (!tenants.has(rule.tenant)) continue;
-      const key = `${rule.tenant}:${rule.policy}`;
-      const list = byPolicy.get(key);
-      if (list) list.push(rule);
-      else byPolicy.set(key, [rule]);
-    }
+    const byPolicy = rulesByPolicy(mirror, tenants);
     const sets = new Map<string, PolicySet>();
     const subjects = new Map<number, PolicySet>();
     const subject = (number: number, tenant: string, policies: readonly string[]) => {
@@ -45,37 +38,47 @@ export class Policies {
     return { subjects };
   }
 
-  #set(
-    mirror: Mirror,
-    tenant: string,
-    policies: readonly string[],
-    byPolicy: ReadonlyMap<string, readonly RuleState[]>,
-    last: PolicySet | undefined,
-  ): PolicySet {
-    const rules = policies
-      .flatMap((policy) => {
-        const admin = mirror.policies.get(`${tenant}:${policy}`)?.admin ?? false;
-        return (byPolicy.get(`${tenant}:${policy}`) ?? []).flatMap((rule) => this.#meaning(mirror, rule, admin));
-      })
-      .sort((a, b) => a.number - b.number);
+  #set(mirror: Mirror, tenant: string, policies: readonly string[], byPolicy: RulesByPolicy, last: PolicySet | undefined): PolicySet {
+    const rules: PolicyRule[] = [];
+    for (const policy of policies) {
+      const admin = mirror.policies.get(`${tenant}:${policy}`)?.admin ?? false;
+      for (const rule of byPolicy.get(tenant)?.get(policy) ?? []) rules.push(...this.#meaning(mirror, rule, admin));
+    }
     const denies = mirror.tenants.get(tenant)?.denies ?? false;
     const same = last !== undefined && last.denies === denies && last.rules.length === rules.length;
     return same && last.rules.every((rule, i) => rule === rules[i]) ? last : { rules, denies };
   }
 
   #meaning(mirror: Mirror, rule: RuleState, admin: boolean): readonly PolicyRule[] {
+    const known = this.#rules.get(rule);
+    // Nothing it names can have become something else.
+    if (known && known.admin === admin && rule.group === undefined && rule.network === undefined) return known.rules;
     const group = (name: string) => mirror.groups.get(`${rule.tenant}:${name}`)?.id;
     const subnet6 = (name: string) => {
       const prefix = mirror.networks.get(`${rule.tenant}:${name}`)?.subnet6;
       return prefix && `${prefix.address}/${prefix.length}`;
     };
-    const names = [admin, ...itemsOf(rule.group).map(group), ...itemsOf(rule.network).map(subnet6)].join('|');
-    const known = this.#rules.get(rule);
-    if (known?.names === names) return known.rules;
+    const names = [...itemsOf(rule.group).map(group), ...itemsOf(rule.network).map(subnet6)].join('|');
+    if (known?.admin === admin && known.names === names) return known.rules;
     const rules = meaningOf(rule, admin, { group, subnet6 });
-    this.#rules.set(rule, { names, rules });
+    this.#rules.set(rule, { admin, names, rules });
     return rules;
   }
+}
+
+type RulesByPolicy = ReadonlyMap<string, ReadonlyMap<string, readonly RuleState[]>>;
+
+/** Rules of the tenants, by tenant and policy. */
+function rulesByPolicy(mirror: Mirror, tenants: ReadonlySet<string>): RulesByPolicy {
+  const found = new Map<string, Map<string, RuleState[]>>();
+  for (const tenant of tenants) found.set(tenant, new Map());
+  for (const rule of mirror.rules.values()) {
+    const policies = found.get(rule.tenant);
+    const list = policies?.get(rule.policy);
+    if (list) list.push(rule);
+    else policies?.set(rule.policy, [rule]);
+  }
+  return found;
 }
 
 /** Number of an endpoint's group for the data path. */

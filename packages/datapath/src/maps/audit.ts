@@ -1,13 +1,17 @@
 /** What a host's tables hold otherwise than they should, of what a connection depends on. Pure but for the look-ups. */
 import type { Concern } from '../contract.js';
 import { addressText, endpointKey, vtepBytes } from './layout.js';
-import { describe, type Entries, keyBytes, keyText, type TableName, type Tables } from './tables.js';
+import { describe, type KeyText, keyBytes, keyText, type TableName } from './tables.js';
 
 /** `domains`: where the networks' addresses are looked up beyond them. */
 export type Concerned = Concern & { readonly domains: readonly number[] };
 
 /** @param live an entry as the kernel has it. */
-export function audit(tables: Tables, live: (table: TableName, key: Buffer) => Buffer | undefined, concern: Concerned): string[] {
+export function audit(
+  tables: Readonly<Record<TableName, ReadonlyMap<KeyText, Buffer>>>,
+  live: (table: TableName, key: Buffer) => Buffer | undefined,
+  concern: Concerned,
+): string[] {
   const found: string[] = [];
   const places = new Set([...concern.networks, ...concern.domains]);
   const compare = (table: TableName, which: (key: Buffer, value: Buffer) => boolean) => {
@@ -46,7 +50,7 @@ export function audit(tables: Tables, live: (table: TableName, key: Buffer) => B
 }
 
 /** Interfaces of this host behind which the addresses are. */
-function localPorts(endpoints: Entries, places: ReadonlySet<number>, addresses: ReadonlySet<string>): Set<number> {
+function localPorts(endpoints: ReadonlyMap<KeyText, Buffer>, places: ReadonlySet<number>, addresses: ReadonlySet<string>): Set<number> {
   const found = new Set<number>();
   for (const [text, value] of endpoints) {
     const key = keyBytes(text);

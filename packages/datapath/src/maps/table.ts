@@ -2,7 +2,7 @@
 import { type BpfMap, isErrno } from '@contiv/syscall';
 import type { ApplyMode } from '../contract.js';
 import { diffTable } from './diff.js';
-import { describe, type Entries, keyBytes, keyText, type TableName } from './tables.js';
+import { describe, type Entries, type KeyText, keyBytes, keyText, type TableName } from './tables.js';
 
 export class Table {
   readonly name: TableName;
@@ -49,6 +49,32 @@ export class Table {
     return found;
   }
 
+  /** What we last wrote, or else what the kernel has. */
+  known(): ReadonlyMap<KeyText, Buffer> {
+    this.#known ??= this.read();
+    return this.#known;
+  }
+
+  /** Just these, of a table that is known to hold what was last written: first what goes. Answers what could not be written. */
+  change(changes: readonly (readonly [key: Buffer, value: Buffer | undefined])[]): { written: number; failed: string[] } {
+    const put: [KeyText, Buffer][] = [];
+    for (const [key, value] of changes) {
+      if (value) put.push([keyText(key), value]);
+      else this.delete(key);
+    }
+    const refused = this.#put(put);
+    const missing = new Set(refused.map(([key]) => key));
+    for (const [key, value] of put) if (!missing.has(key)) this.#known?.set(key, value);
+    return { written: changes.length, failed: this.#sentences(refused) };
+  }
+
+  /** Compares what was last written with the kernel, and mends it; answers what differed. */
+  readBack(): string[] {
+    const { repaired, finish } = this.bring(new Map(this.known()));
+    finish();
+    return repaired;
+  }
+
   /** Number of entries we wrote. */
   size(): number {
     return this.#known?.size ?? this.read().size;
@@ -71,19 +97,15 @@ export class Table {
     const desired: Entries = mode === 'add' ? new Map([...asked, ...kernel]) : asked;
     const { put, remove, drifted } = diffTable(desired, kernel, this.#known);
     const strange = new Set(drifted.map(([key]) => key));
-    const failed: string[] = [];
-    const missing = new Set<string>();
-    for (const [key, why] of this.#put(put)) {
-      failed.push(`${describe(this.name, keyBytes(key))} could not be written: ${why}`);
-      missing.add(key);
-    }
+    const refused = this.#put(put);
+    const missing = new Set(refused.map(([key]) => key));
     this.#known = new Map([...desired].filter(([key]) => !missing.has(key)));
     const fresh = put.filter(([key]) => !strange.has(key)).length;
     return {
       written: fresh + remove.filter((key) => !strange.has(key)).length,
       changed: put.length + remove.length > 0,
       repaired: drifted.map(([key, how]) => `${describe(this.name, keyBytes(key))} ${how}`),
-      failed,
+      failed: this.#sentences(refused),
       finish: () => {
         for (const key of remove) {
           if (this.#isArray) this.#map.set(keyBytes(key), Buffer.alloc(this.#map.shape.valueSize));
@@ -92,6 +114,10 @@ export class Table {
         return remove.length;
       },
     };
+  }
+
+  #sentences(refused: readonly (readonly [KeyText, why: string])[]): string[] {
+    return refused.map(([key, why]) => `${describe(this.name, keyBytes(key))} could not be written: ${why}`);
   }
 
   /** All at once; one by one when the kernel refuses, so that one bad entry does not keep the others out. */

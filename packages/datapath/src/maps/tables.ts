@@ -2,7 +2,7 @@
 import type { Ipv4, Ipv6, Mac, PolicySet, Vni } from '@contiv/model';
 import { parseIpv4, segmentText, vlanOf } from '@contiv/model';
 import type { DatapathEndpoint, DatapathNetwork, DatapathPort, DesiredDatapath } from '../contract.js';
-import { CUT_OFF, SET_TABLES, writeSets } from '../policy/tables.js';
+import { CUT_OFF } from '../policy/tables.js';
 import {
   addressText,
   DOMAIN_BIT,
@@ -158,12 +158,14 @@ export const endpointOf = ({ name, host: _host, dscp: _dscp, limit: _limit, ...r
  * @param places interfaces that exist, by name. What refers to one that does not is left out, with a sentence.
  * @param underlay6 VTEPs are IPv6.
  * @param domains number of the domain of each network; a network that is not in it is bridged only.
+ * @param subjectOf what leads to the rules of a set. Their own tables change by differences (policy/sets.ts), and are empty here.
  */
 export function buildTables(
   desired: DesiredDatapath,
   places: ReadonlyMap<string, PortPlace>,
   underlay6: boolean,
   domains: ReadonlyMap<Vni, number> = numberDomains(desired.networks, () => undefined),
+  subjectOf: (set: PolicySet) => Buffer = () => CUT_OFF,
 ): { readonly tables: Tables; readonly failed: string[] } {
   const tables = emptyTables();
   const failed: string[] = [];
@@ -174,12 +176,7 @@ export function buildTables(
     if (!ok) failed.push(`${what} has VTEP ${vtep}, but this host's VTEP is IPv${underlay6 ? 6 : 4}; give all hosts VTEPs of one kind`);
     return ok;
   };
-  const { subjects = new Map<number, PolicySet>() } = desired.policy ?? {};
-  const sets = writeSets([...subjects].sort(([a], [b]) => a - b).map(([, set]) => set));
-  failed.push(...sets.failed);
-  for (const { entries } of sets.of.values())
-    for (const table of SET_TABLES) for (const [key, value] of entries[table]) put(table, key, value);
-  for (const [number, set] of subjects) put('subjects', u32Key(number), sets.of.get(set)?.subject ?? CUT_OFF.subject);
+  for (const [number, set] of desired.policy?.subjects ?? []) put('subjects', u32Key(number), subjectOf(set));
 
   for (const peer of desired.peers) if (fits(peer, 'another host')) put('peers', vtepBytes(peer), u32Key(1));
 

@@ -1,4 +1,4 @@
-/** Ranges as prefixes, and prefixes sorted into classes: what a longest-prefix table needs. Pure. */
+/** Ranges as prefixes, and prefixes sorted into classes: what a longest-prefix table needs. Pure but for what it keeps up to date. */
 
 /** Values of `width` bits; `length` of them, from the highest, are fixed. */
 export interface Prefix {
@@ -20,42 +20,196 @@ export function coverRange(first: bigint, last: bigint, width: number): Prefix[]
   return out;
 }
 
-export interface Classes {
-  /** The longest of these that holds a value says the value's class; a value in none of them is in no class. */
-  readonly prefixes: readonly (Prefix & { readonly number: number })[];
-  /** For each predicate the classes whose values it holds. */
-  readonly of: readonly (readonly number[])[];
+/** Holds the values that lie in one of its prefixes. */
+export interface Predicate<User> {
+  readonly name: string;
+  readonly users: ReadonlySet<User>;
+  /** Numbers of the classes whose values it holds. */
+  readonly classes: ReadonlySet<number>;
 }
 
-/** Sorts values by the predicates that hold them: two values are in one class when just the same predicates do. */
-export function classify(predicates: readonly (readonly Prefix[])[], width: number): Classes {
-  const holders = new Map<string, Prefix & { readonly predicates: Set<number> }>();
-  for (const [predicate, prefixes] of predicates.entries()) {
-    for (const { value, length } of prefixes) {
-      const key = `${value}/${length}`;
-      const known = holders.get(key) ?? { value, length, predicates: new Set<number>() };
-      holders.set(key, known);
-      known.predicates.add(predicate);
-    }
+/** A prefix's class; `undefined`: the prefix is gone. The longest prefix that holds a value says its class; a value in none is in no class. */
+export type Classified = readonly [Prefix, number: number | undefined];
+
+/** A class that a predicate holds from now on, or no longer. */
+export interface Membership<User> {
+  readonly predicate: Predicate<User>;
+  readonly number: number;
+  readonly holds: boolean;
+}
+
+export interface Reclassified<User> {
+  readonly prefixes: readonly Classified[];
+  readonly memberships: readonly Membership<User>[];
+}
+
+interface OwnPredicate<User> {
+  readonly name: string;
+  readonly id: number;
+  readonly hash: number;
+  readonly prefixes: readonly Prefix[];
+  readonly users: Set<User>;
+  readonly classes: Set<number>;
+}
+
+interface Class<User> {
+  readonly key: string;
+  /** In the order of their ids. */
+  readonly predicates: readonly OwnPredicate<User>[];
+  readonly number: number;
+  /** Prefixes in it. */
+  size: number;
+  announced: boolean;
+}
+
+interface Node<User> extends Prefix {
+  readonly last: bigint;
+  /** Predicates that name just this prefix. */
+  readonly own: Set<OwnPredicate<User>>;
+  changed: boolean;
+  /** Class of the prefix it lies in. */
+  above: Class<User> | undefined;
+  class: Class<User> | undefined;
+}
+
+/**
+ * Sorts values by the predicates that hold them: two values are in one class when just the same predicates do. A class keeps its number as
+ * long as it lives, and has the same one (collisions aside) wherever its predicates have the same names: few changes of predicates are few
+ * changes of prefixes.
+ */
+export class Classifier<User> {
+  readonly #width: number;
+  readonly #predicates = new Map<string, OwnPredicate<User>>();
+  readonly #nodes = new Map<string, Node<User>>();
+  readonly #classes = new Map<string, Class<User>>();
+  readonly #numbers = new Set<number>();
+  /** Prefixes are nested or apart: sorted like this, those a prefix lies in are the ones that are still open. */
+  #sorted: Node<User>[] = [];
+  #fresh: Node<User>[] = [];
+  #lastId = 0;
+  #stale = false;
+
+  constructor(width: number) {
+    this.#width = width;
   }
-  // Prefixes are nested or apart: sorted like this, those a prefix lies in are the ones that are still open.
-  const sorted = [...holders.values()].sort((a, b) => (a.value < b.value ? -1 : a.value > b.value ? 1 : a.length - b.length));
-  const open: { readonly last: bigint; readonly predicates: ReadonlySet<number> }[] = [];
-  const numbers = new Map<string, number>();
-  const of: number[][] = predicates.map(() => []);
-  const out: (Prefix & { number: number })[] = [];
-  for (const { value, length, predicates: own } of sorted) {
-    while ((open.at(-1)?.last ?? value) < value) open.pop();
-    const all = new Set([...(open.at(-1)?.predicates ?? []), ...own]);
-    open.push({ last: value + (1n << BigInt(width - length)) - 1n, predicates: all });
-    const name = [...all].sort((a, b) => a - b).join(' ');
-    let number = numbers.get(name);
-    if (number === undefined) {
-      number = numbers.size + 1;
-      numbers.set(name, number);
-      for (const predicate of all) of[predicate]?.push(number);
-    }
-    out.push({ value, length, number });
+
+  /** Prefixes and their classes as of the last `settle`. */
+  *prefixes(): Generator<readonly [Prefix, number: number]> {
+    for (const node of this.#sorted) if (node.class) yield [node, node.class.number];
   }
-  return { prefixes: out, of };
+
+  get size(): number {
+    return this.#sorted.length;
+  }
+
+  /** The predicate of that name, from now on in use; it has no classes before `settle`. @param prefixes asked for when it is new. */
+  hold(name: string, prefixes: () => readonly Prefix[], user: User): Predicate<User> {
+    let predicate = this.#predicates.get(name);
+    if (!predicate) {
+      predicate = { name, id: ++this.#lastId, hash: hashOf(name), prefixes: prefixes(), users: new Set(), classes: new Set() };
+      this.#predicates.set(name, predicate);
+      for (const prefix of predicate.prefixes) this.#nodeOf(prefix).own.add(predicate);
+    }
+    predicate.users.add(user);
+    return predicate;
+  }
+
+  release(name: string, user: User): void {
+    const predicate = this.#predicates.get(name);
+    predicate?.users.delete(user);
+    if (!predicate || predicate.users.size > 0) return;
+    this.#predicates.delete(name);
+    for (const prefix of predicate.prefixes) this.#nodeOf(prefix).own.delete(predicate);
+  }
+
+  /** Brings the classes up to date; answers what has changed since the last time. */
+  settle(): Reclassified<User> {
+    const prefixes: Classified[] = [];
+    const memberships: Membership<User>[] = [];
+    if (!this.#stale) return { prefixes, memberships };
+    this.#stale = false;
+    const touched = new Set<Class<User>>();
+    const all = [...this.#sorted, ...this.#fresh];
+    this.#fresh = [];
+    for (const node of all) {
+      if (node.own.size > 0) continue;
+      this.#nodes.delete(nameOf(node));
+      if (!node.class) continue;
+      prefixes.push([node, undefined]);
+      touched.add(node.class);
+      node.class.size--;
+    }
+    this.#sorted = all.filter((node) => node.own.size > 0).sort(outerFirst);
+    const open: Node<User>[] = [];
+    for (const node of this.#sorted) {
+      while ((open.at(-1)?.last ?? node.value) < node.value) open.pop();
+      const above = open.at(-1)?.class;
+      open.push(node);
+      if (!node.changed && node.above === above) continue;
+      node.changed = false;
+      node.above = above;
+      const before = node.class;
+      node.class = this.#classOf(above, node.own);
+      if (node.class === before) continue;
+      if (before) before.size--;
+      node.class.size++;
+      for (const each of before ? [before, node.class] : [node.class]) touched.add(each);
+      prefixes.push([node, node.class.number]);
+    }
+    for (const each of touched) {
+      const { key, predicates, number, size, announced } = each;
+      if (size > 0 === announced) continue;
+      each.announced = size > 0;
+      if (size === 0) this.#classes.delete(key);
+      if (size === 0) this.#numbers.delete(number);
+      for (const predicate of predicates) {
+        predicate.classes[size > 0 ? 'add' : 'delete'](number);
+        memberships.push({ predicate, number, holds: size > 0 });
+      }
+    }
+    return { prefixes, memberships };
+  }
+
+  #nodeOf({ value, length }: Prefix): Node<User> {
+    const name = nameOf({ value, length });
+    let node = this.#nodes.get(name);
+    if (!node) {
+      const last = value + (1n << BigInt(this.#width - length)) - 1n;
+      node = { value, length, last, own: new Set(), changed: true, above: undefined, class: undefined };
+      this.#nodes.set(name, node);
+      this.#fresh.push(node);
+    }
+    node.changed = true;
+    this.#stale = true;
+    return node;
+  }
+
+  #classOf(above: Class<User> | undefined, own: ReadonlySet<OwnPredicate<User>>): Class<User> {
+    const predicates = [...new Set([...(above?.predicates ?? []), ...own])].sort((a, b) => a.id - b.id);
+    const key = predicates.map(({ id }) => id).join(' ');
+    let found = this.#classes.get(key);
+    if (!found) {
+      let number = Math.imul(
+        predicates.reduce((sum, { hash }) => sum + hash, 0),
+        0x9e37_79b1,
+      );
+      do number = (number + 1) >>> 0;
+      while (number === 0 || this.#numbers.has(number));
+      this.#numbers.add(number);
+      found = { key, predicates, number, size: 0, announced: false };
+      this.#classes.set(key, found);
+    }
+    return found;
+  }
+}
+
+export const nameOf = ({ value, length }: Prefix): string => `${value.toString(16)}/${length}`;
+
+const outerFirst = (a: Prefix, b: Prefix): number => (a.value < b.value ? -1 : a.value > b.value ? 1 : a.length - b.length);
+
+/** FNV-1a */
+function hashOf(text: string): number {
+  let hash = 0x811c_9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x0100_0193) >>> 0;
+  return hash;
 }

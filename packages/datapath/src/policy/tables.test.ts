@@ -1,8 +1,9 @@
 import { type PolicyRule, type PolicySet, parseAddressRange } from '@contiv/model';
 import { describe, expect, test } from 'vitest';
 import { layouts } from '../testing/btf.js';
-import { BY_GROUP, BY_OWN, BY_PEER, BY_PORT, type CompiledSet, compile } from './compile.js';
-import { CUT_OFF, type SetTable, writeSet, writeSets } from './tables.js';
+import { Compilation } from './compile.js';
+import { BY_GROUP, BY_OWN, BY_PEER, BY_PORT } from './entries.js';
+import { CUT_OFF, changesOf, type SetTable, subjectBytes } from './tables.js';
 
 const structs = layouts();
 
@@ -32,20 +33,18 @@ const RULE: PolicyRule = {
 };
 const SET: PolicySet = { rules: [RULE], denies: true };
 
-const compiled = (set: PolicySet): CompiledSet => {
-  const result = compile(set);
-  if (result === 'too large') throw new Error(result);
-  return result;
-};
-
 describe('bytes against the compiled structs', () => {
-  const set = writeSet(compiled(SET), 0x1234_5678);
+  const compilation = new Compilation();
+  const changes = changesOf(0x1234_5678, compilation.update(SET.rules));
+  const subject = subjectBytes(0x1234_5678, compilation.patterns, SET.denies);
+  const gone = changesOf(0x1234_5678, compilation.update([]));
   const entry = (table: SetTable, own = false) => {
-    const found = set.entries[table].find(
-      ([key]) => table !== 'rule_addresses' || (member('address_key', key, 'scope', 4, 'BE') & 1) === (own ? 1 : 0),
-    );
-    if (!found) throw new Error(`nothing in ${table}`);
-    return found;
+    const [key, value] =
+      changes[table].find(
+        ([bytes]) => table !== 'rule_addresses' || (member('address_key', bytes, 'scope', 4, 'BE') & 1) === (own ? 1 : 0),
+      ) ?? [];
+    if (!key || !value) throw new Error(`nothing in ${table}`);
+    return [key, value] as const;
   };
 
   test('rules', () => {
@@ -56,9 +55,9 @@ describe('bytes against the compiled structs', () => {
       1,
       BY_GROUP | BY_PEER | BY_OWN | BY_PORT,
       9,
-      1,
-      1,
-      1,
+      entry('rule_addresses')[1].readUInt32LE(),
+      entry('rule_addresses', true)[1].readUInt32LE(),
+      entry('rule_ports')[1].readUInt32LE(),
     ]);
     const v = (name: string, length: number) => member('rule', value, name, length);
     expect([v('number', 4), v('rank', 2), v('denied', 1)]).toEqual([0xdead_beef, 1_007, 1]);
@@ -67,7 +66,9 @@ describe('bytes against the compiled structs', () => {
   test('addresses, IPv4 mapped into IPv6', () => {
     const [peer, number] = entry('rule_addresses');
     const k = (key: Buffer, name: string, order: 'BE' | 'LE') => member('address_key', key, name, 4, order);
-    expect([k(peer, 'length', 'LE'), k(peer, 'scope', 'BE'), number.readUInt32LE()]).toEqual([32 + 96 + 24, 0x48d1_59e0 + 2, 1]);
+    expect([k(peer, 'length', 'LE'), k(peer, 'scope', 'BE')]).toEqual([32 + 96 + 24, 0x48d1_59e0 + 2]);
+    // 0 stands for no class.
+    expect(number.readUInt32LE()).toBeGreaterThan(0);
     expect(peer.subarray(structs.get('address_key')?.at.ip)).toEqual(Buffer.from('00000000000000000000ffff0a010200', 'hex'));
     const [own] = entry('rule_addresses', true);
     expect([k(own, 'length', 'LE'), k(own, 'scope', 'BE')]).toEqual([32 + 128, 0x48d1_59e0 + 3]);
@@ -82,39 +83,15 @@ describe('bytes against the compiled structs', () => {
 
   test('subjects', () => {
     const s = (bytes: Buffer, name: string, length: number) => member('subject', bytes, name, length);
-    expect([s(set.subject, 'set', 4), s(set.subject, 'denies', 2), s(CUT_OFF.subject, 'denies', 2)]).toEqual([0x1234_5678, 0x0101, 0x0101]);
-    expect([member('subject', set.subject, 'patterns', 4), set.subject.readUInt32LE(8)]).toEqual([
-      0,
-      1 << (BY_GROUP | BY_PEER | BY_OWN | BY_PORT),
-    ]);
-  });
-});
-
-describe('sets', () => {
-  test('that are alike share a number, others never do', () => {
-    const { of } = writeSets([SET, { ...SET, rules: [...SET.rules] }, { ...SET, denies: false }]);
-    const numbers = [...of.values()].map((s) => s.number);
-    expect(numbers[0]).toBe(numbers[1]);
-    expect(numbers[2]).not.toBe(numbers[0]);
+    expect([s(subject, 'set', 4), s(subject, 'denies', 2), s(CUT_OFF, 'denies', 2)]).toEqual([0x1234_5678, 0x0101, 0x0101]);
+    expect([member('subject', subject, 'patterns', 4), subject.readUInt32LE(8)]).toEqual([0, 1 << (BY_GROUP | BY_PEER | BY_OWN | BY_PORT)]);
   });
 
-  test('that do not fit cut off whom they apply to, and say so', () => {
-    const apart = Array.from({ length: 1_000 }, (_, i) => ({
-      ...RULE,
-      number: i + 1,
-      services: undefined,
-      peers: [range(`10.${i % 250}.${i >> 8}.1`)],
-    }));
-    const whole = Array.from({ length: 1_000 }, (_, i) => ({
-      ...RULE,
-      number: 5_000 + i,
-      peers: [range('10.0.0.0/8')],
-      services: [{ protocol: 6, ports: { first: i, last: i } }],
-    }));
-    const huge = { rules: [...apart, ...whole], denies: false };
-    const { of, failed } = writeSets([huge, SET]);
-    expect(of.get(huge)).toBe(CUT_OFF);
-    expect(failed).toEqual([expect.stringMatching(/^a policy of 2000 rules does not fit: .*cut off/)]);
-    expect(of.get(SET)?.entries.rules).toHaveLength(1);
+  test('what goes has the keys it was written under', () => {
+    for (const table of ['rules', 'rule_addresses', 'rule_ports'] as const) {
+      const keys = (list: typeof changes) => list[table].map(([key]) => key.toString('hex')).sort();
+      expect(keys(gone)).toEqual(keys(changes));
+      expect(gone[table].every(([, value]) => value === undefined)).toBe(true);
+    }
   });
 });

@@ -17,7 +17,8 @@ import { type ConfigValue, configBytes, memberBytes, memberKey, networkBytes, u3
 import { type Outer, parseOuter, plainBytes, taggedBytes, tunnelledBytes } from '../maps/outer.js';
 import { DROP_REASONS, type DropReason } from '../maps/reasons.js';
 import { buildTables, endpointEntries, endpointOf, keyBytes, type PortPlace, portEntries } from '../maps/tables.js';
-import { SET_TABLES, writeSets } from '../policy/tables.js';
+import { RuleSets } from '../policy/sets.js';
+import { SET_TABLES, setOfKey } from '../policy/tables.js';
 
 const BPF = fileURLToPath(new URL('../../bpf/', import.meta.url));
 
@@ -82,6 +83,7 @@ export class Bench {
   readonly #netns: string;
   readonly #netlink: Netlink;
   #rules: Rule[] = [];
+  #sets = new RuleSets();
   /** Drops by reason after the last frame. */
   #counted: bigint[];
   readonly #ports = new Map<string, PortPlace>();
@@ -193,20 +195,17 @@ export class Bench {
 
   /** What everybody's rules are from now on. Connections keep their verdicts until the next epoch. */
   setPolicy(subjects: ReadonlyMap<number, PolicySet>): void {
-    const before = new Map(SET_TABLES.map((table) => [table, this.map(table).keys()]));
-    const { of, failed } = writeSets(subjects.values());
+    const { changes, dropped, failed } = this.#sets.next(subjects, true);
     if (failed.length > 0) throw new Error(failed.join('; '));
-    const present = new Set<string>();
-    for (const { entries } of of.values()) {
-      for (const table of SET_TABLES) {
-        for (const [key, value] of entries[table]) this.map(table).set(key, value);
-        for (const [key] of entries[table]) present.add(`${table} ${key.toString('hex')}`);
-      }
+    for (const table of SET_TABLES) {
+      for (const [key, value] of changes[table])
+        if (value) this.map(table).set(key, value);
+        else this.map(table).delete(key);
     }
     this.clear('subjects');
-    for (const [number, set] of subjects) this.map('subjects').set(u32Key(number), of.get(set)?.subject ?? Buffer.alloc(0));
-    for (const [table, keys] of before)
-      for (const key of keys) if (!present.has(`${table} ${key.toString('hex')}`)) this.map(table).delete(key);
+    for (const [number, set] of subjects) this.map('subjects').set(u32Key(number), this.#sets.subjectOf(set));
+    for (const table of SET_TABLES)
+      for (const key of this.map(table).keys()) if (dropped.has(setOfKey(table, key))) this.map(table).delete(key);
     this.configure({ policies: 1 });
   }
 
@@ -225,6 +224,7 @@ export class Bench {
 
   forgetRules(): void {
     this.#rules = [];
+    this.#sets = new RuleSets();
     this.clear('subjects', ...SET_TABLES, 'connections4', 'connections6', 'fragments');
     this.configure({ policies: 0 });
   }
