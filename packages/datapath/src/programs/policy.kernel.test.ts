@@ -9,8 +9,10 @@ import {
   ipv6Bytes,
   ipv6FromBigInt,
   macOfIpv4,
+  meaningOf,
   type Opening,
   type PolicySet,
+  type RuleState,
   type Verdict,
 } from '@contiv/model';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -175,6 +177,43 @@ describe('the program', () => {
     }
     expect(denied / seen).toBeGreaterThan(0.2);
     expect(denied / seen).toBeLessThan(0.9);
+  });
+
+  it('takes a list as one of its items: groups, addresses of both families, ports', () => {
+    const addresses = ['10.1.0.17', '10.1.0.20-24', '10.1.0.32/30', '2001:db8::1', '2001:db8::4-2001:db8::8', '2001:db8::10/126'];
+    const listed = new Set([1, 4, 5, 6, 7, 8, 16, 17, 18, 19]);
+    const state: RuleState = {
+      key: 'blue:p:1',
+      tenant: 'blue',
+      policy: 'p',
+      way: 'in',
+      priority: 1,
+      deny: true,
+      group: 'g1,g2,gone',
+      address: addresses.join(','),
+      protocol: 'tcp',
+      port: 80,
+      ports: '80,443,8000-8009',
+    };
+    const ids = new Map([1, 2, 3, 4].map((id) => [`g${id}`, id]));
+    const rules = meaningOf(state, false, { group: (name) => ids.get(name), subnet6: () => undefined });
+    bench.setPolicy(new Map([1, 2, 3, 4].map((group) => [group, { rules: group === 3 ? rules : [], denies: false }])));
+    bench.nextEpoch();
+    const [to] = stations.filter((s) => s.port !== undefined && s.group === 3);
+    if (!to) throw new Error('no station');
+    let unique = 1;
+    let denied = 0;
+    for (const [i, from] of stations.entries()) {
+      if (from === to) continue;
+      for (const family of [4, 6] as const)
+        for (const [protocol, port] of [...[79, 80, 81, 443, 7_999, 8_000, 8_009, 8_010].map((p) => [6, p] as const), [17, 80] as const]) {
+          const packet: Packet = { family, from, to, protocol, port };
+          const wanted = listed.has(i) && [1, 2].includes(from.group) && protocol === 6 && [80, 443, 8_000, 8_009].includes(port);
+          expect([brief(packet), send(packet, unique++).verdict === 'drop']).toEqual([brief(packet), wanted]);
+          if (wanted) denied++;
+        }
+    }
+    expect(denied).toBeGreaterThan(20);
   });
 
   it('asks nobody while no policies are enforced, and those without a subject may nothing once they are', () => {

@@ -175,4 +175,12 @@ export const CASES: Readonly<Record<number, Case>> = {
     world({ 'beta:*': [open('in', { protocol: 'icmp', priority: 1 })], 'beta:web': [closed('in', { priority: 100 })] }),
     world({ 'gamma:*': [open('in', { protocol: 'tcp', port: 80 }), open('out', { protocol: 'tcp', port: 80 })] }, ['gamma']),
   ],
+  47: [
+    'lists of groups, addresses and ports in one rule',
+    world({ 'alpha:web': [CLOSED_IN, open('in', { group: 'ops,db', protocol: 'tcp', ports: '80,82-90' })] }),
+    world({
+      'alpha:web': [CLOSED_IN, open('in', { group: 'db,ops', address: '10.1.2.22,10.1.2.31-32,2001:db8:2::4/126' })],
+      'alpha:db': [CLOSED_OUT, open('out', { address: '10.1.2.11,2001:db8:2::/64', ports: '81,82' })],
+    }),
+  ],
 };

@@ -10,10 +10,10 @@ export interface RuleSpec {
   readonly action: 'allow' | 'deny';
   /** 1–100, the higher one wins; 1 if absent. */
   readonly priority?: number;
-  /** Of the peer. */
+  /** Of the peer. Lists are separated by commas. */
   readonly group?: string;
   readonly network?: string;
-  /** An address, `a/len`, or `a-b` where `b` is the last octet alone. */
+  /** Addresses, `a/len`, or `a-b` where `b` is the last octet alone. */
   readonly address?: string;
   /** The container's own address, for rules on what it is asked. */
   readonly own?: string;
@@ -21,6 +21,8 @@ export interface RuleSpec {
   readonly protocol?: string;
   readonly port?: number;
   readonly endPort?: number;
+  /** Several ports: `80,82-90`. */
+  readonly ports?: string;
 }
 
 /** Groups and policies are named `tenant:name`, as in netmaster's keys. */
@@ -63,12 +65,18 @@ function decides(world: World, subnets: readonly string[], way: RuleSpec['way'],
 }
 
 function isAbout(rule: RuleSpec, subnets: readonly string[], own: End, peer: End, { kind, port }: Service): boolean {
-  if (rule.group !== undefined && rule.group !== peer.group) return false;
-  if (rule.address !== undefined && !covers([rule.address], peer.address)) return false;
+  if (rule.group !== undefined && !rule.group.split(',').includes(peer.group)) return false;
+  if (rule.address !== undefined && !covers(rule.address.split(','), peer.address)) return false;
   if (rule.network !== undefined && !covers(subnets, peer.address)) return false;
-  if (rule.own !== undefined && !covers([rule.own], own.address)) return false;
+  if (rule.own !== undefined && !covers(rule.own.split(','), own.address)) return false;
   if (rule.protocol !== undefined && !protocolsOf(kind).includes(rule.protocol)) return false;
+  if (rule.ports !== undefined) return rule.ports.split(',').some((item) => within(port, item));
   return rule.port === undefined || (port >= rule.port && port <= (rule.endPort ?? rule.port));
+}
+
+function within(port: number, item: string): boolean {
+  const [first, last = first] = item.split('-').map(Number);
+  return first !== undefined && last !== undefined && port >= first && port <= last;
 }
 
 /** What rules call it: `icmp` is that of both families, a number is that of one. */
@@ -104,8 +112,8 @@ export interface Request {
 
 /** The same rule has the same id in every world. */
 export function ruleId(rule: RuleSpec): string {
-  const { way, action, priority = 1, group, network, address, own, protocol, port, endPort } = rule;
-  const words = [way, action, priority, group, network, address, own && `own-${own}`, protocol, port, endPort];
+  const { way, action, priority = 1, group, network, address, own, protocol, port, endPort, ports } = rule;
+  const words = [way, action, priority, group, network, address, own && `own-${own}`, protocol, port, endPort, ports];
   return words
     .filter((word) => word !== undefined)
     .join('-')
@@ -136,6 +144,7 @@ export function changes(before: World, after: World, network: string): Request[]
       ...(spec.protocol === undefined ? {} : { protocol: spec.protocol }),
       ...(spec.port === undefined ? {} : { port: spec.port }),
       ...(spec.endPort === undefined ? {} : { endPort: spec.endPort }),
+      ...(spec.ports === undefined ? {} : { ports: spec.ports }),
       ...(spec.group === undefined ? {} : { [`${end}EndpointGroup`]: spec.group }),
       ...(spec.network === undefined ? {} : { [`${end}Network`]: spec.network }),
       ...(spec.address === undefined ? {} : { [`${end}IpAddress`]: spec.address }),

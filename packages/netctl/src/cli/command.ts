@@ -28,6 +28,8 @@ export interface Flag {
   readonly choices?: readonly string[];
   /** The value names an object of this kind. */
   readonly of?: ObjectKind;
+  /** The value may name several, separated by commas. */
+  readonly several?: true;
 }
 
 export interface Argument {

@@ -43,6 +43,9 @@ describe('what may come next', () => {
     expect(wanted(grammar, words('tenant rm '))).toMatchObject({ of: 'tenant', prefix: '', typed: '' });
     expect(wanted(grammar, words('ep inspect '))).toMatchObject({ of: 'endpoint' });
     expect(wanted(grammar, words('host rm '))).toMatchObject({ of: 'host' });
+    expect(wanted(grammar, words('policy rule-add -g app,o'))).toMatchObject({ of: 'group', prefix: 'app,', typed: 'app,o' });
+    expect(wanted(grammar, words('policy rule-add --to-network=a,b,'))).toMatchObject({ of: 'network', prefix: '--to-network=a,b,' });
+    expect(wanted(grammar, words('net ls -t a,b'))).toMatchObject({ of: 'tenant', prefix: '' });
     // A name that is made up is not completed.
     expect(wanted(grammar, words('tenant create ')).of).toBeUndefined();
     expect(wanted(grammar, words('group create net ')).of).toBeUndefined();

@@ -10,7 +10,7 @@ export interface Wanted {
   readonly candidates: readonly Candidate[];
   /** Names of these are wanted as well; netmaster knows them. */
   readonly of?: ObjectKind;
-  /** Stands before every name: `--tenant=`. */
+  /** Stands before every name: `--tenant=`, `--from-group=app,`. */
   readonly prefix: string;
   /** What is typed of the word so far, prefix included. */
   readonly typed: string;
@@ -29,7 +29,7 @@ export function wanted(grammar: Grammar, words: readonly string[]): Wanted {
     typed,
     values,
   });
-  if (pending !== undefined) return answer(choicesOf(pending), pending.of);
+  if (pending !== undefined) return answer(choicesOf(pending), pending.of, listed(pending, typed));
   const flags = flagsOf(grammar, node);
   if (!ended && typed.startsWith('-')) {
     const equals = typed.indexOf('=');
@@ -41,7 +41,7 @@ export function wanted(grammar: Grammar, words: readonly string[]): Wanted {
     return answer(
       choicesOf(flag).map(([word, meaning]) => [`${prefix}${word}`, meaning]),
       flag.of,
-      prefix,
+      `${prefix}${listed(flag, typed.slice(prefix.length))}`,
     );
   }
   if (node.kind === 'branch') return answer(commandCandidates(node));
@@ -49,6 +49,9 @@ export function wanted(grammar: Grammar, words: readonly string[]): Wanted {
   if (argument === undefined) return answer(ended ? [] : flagCandidates(flags, given));
   return answer(choicesOf(argument), argument.of);
 }
+
+/** The names of a list that are typed already. */
+const listed = ({ several }: Flag, typed: string): string => (several ? typed.slice(0, typed.lastIndexOf(',') + 1) : '');
 
 interface Walked {
   readonly node: Node;
