@@ -46,14 +46,14 @@ function listOf(field: string, { max, rule, normal, compare }: Items): z.ZodPref
 }
 
 /** Names of other objects. */
-export const names = (field: string) =>
+export const listOfNames = (field: string) =>
   listOf(field, { max: 64, rule: `names: ${NAME_RULE}`, normal: (item) => (NAME.test(item) ? item : undefined) });
 
 /** Characters an address, prefix or range has at most. */
 export const MATCH_LENGTH = 96;
 
 /** Addresses, prefixes and ranges, of either family. */
-export const addresses = (field: string) =>
+export const listOfAddresses = (field: string) =>
   listOf(field, {
     max: MATCH_LENGTH,
     rule: 'addresses, prefixes and ranges: 10.1.1.7, 10.1.1.0/24, 10.1.1.5-20, 10.1.1.5-10.1.2.7, fd00::/64',
@@ -85,7 +85,7 @@ export const formatPortRange = ({ first, last }: PortRange): string => (first ==
 const port = (text: string): PortRange => parsePortRange(text) ?? { first: 0, last: 0 };
 
 /** Ports and ranges of them. */
-export const ports = (field: string) =>
+export const listOfPorts = (field: string) =>
   listOf(field, {
     max: 16,
     rule: 'ports 1 to 65535 and ranges: 80, 8000-8099',

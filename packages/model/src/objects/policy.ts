@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { link, linkSet } from './links.js';
-import { addresses, names, ports } from './lists.js';
+import { listOfAddresses, listOfNames, listOfPorts } from './lists.js';
 import { name, postedKey, protocol, whole, word } from './primitives.js';
 
 /** What a client posts to `policys/{tenantName:policyName}`. */
@@ -31,23 +31,23 @@ export const ruleInput = z.object({
   direction: word('direction', ['in', 'out'], false),
   /** Last port of a range that begins with `port`. */
   endPort: whole('endPort', 0, 65_535),
-  fromEndpointGroup: names('fromEndpointGroup'),
-  fromIpAddress: addresses('fromIpAddress'),
-  fromNetwork: names('fromNetwork'),
+  fromEndpointGroup: listOfNames('fromEndpointGroup'),
+  fromIpAddress: listOfAddresses('fromIpAddress'),
+  fromNetwork: listOfNames('fromNetwork'),
   /** Connections it decides are always recorded, and written to the log of the agent. */
   log: z.boolean({ error: 'log must be true or false' }).prefault(false),
   policyName: name('policyName'),
   port: whole('port', 0, 65_535),
   /** Several ports and ranges: `80,443,8000-8099`. `port` and `endPort` are the first of them then, or left out. */
-  ports: ports('ports'),
+  ports: listOfPorts('ports'),
   /** 1–100, the higher one wins; 0 is 1. */
   priority: whole('priority', 0, 100),
   protocol: protocol('protocol'),
   ruleId: name('ruleId'),
   tenantName: name('tenantName'),
-  toEndpointGroup: names('toEndpointGroup'),
-  toIpAddress: addresses('toIpAddress'),
-  toNetwork: names('toNetwork'),
+  toEndpointGroup: listOfNames('toEndpointGroup'),
+  toIpAddress: listOfAddresses('toIpAddress'),
+  toNetwork: listOfNames('toNetwork'),
 });
 export type RuleInput = z.infer<typeof ruleInput>;
 
