@@ -27,7 +27,8 @@ export default defineConfig({
           name: 'kernel',
           include: ['packages/*/src/**/*.kernel.test.ts'],
           pool: 'forks',
-          fileParallelism: false,
+          // Each file has namespaces, devices and directories of its own, and waits about half of its time.
+          maxWorkers: 2,
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

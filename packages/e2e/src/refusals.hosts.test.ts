@@ -128,7 +128,10 @@ describe.each(ENGINES)('engine %s', (engine) => {
       expect(await devices(), script).toEqual(before);
     }
     // Something else than a netmaster of this version answers at the address.
-    const foreign = await onWorker('timeout 8 NETPLUGIN --netmaster http://192.168.2.50:2385');
+    const foreign = await onWorker(
+      'NETPLUGIN --netmaster http://192.168.2.50:2385 >/tmp/said 2>&1 & ' +
+        'timeout 60 sh -c "until grep -q \'is of version\' /tmp/said; do sleep 0.2; done"; kill $!; wait $!; cat /tmp/said; rm /tmp/said',
+    );
     expect(foreign.text).toMatch(/is of version \d+\.\S+ and this agent of \S+; install the same major version on both/);
     await rig.service(WORKER, 'netplugin', 'start');
     await rig.docker(WORKER, 'run', '--rm', '--net', 'contiv-net', 'alpine', 'ping', '-c', '1', '-W', '2', 'c1');

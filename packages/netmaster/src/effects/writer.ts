@@ -73,8 +73,7 @@ export class Writer {
     return this.#queue.length;
   }
 
-  /** Resolves to the plan's reply when it is written and readable here; rejects with its refusal. */
-  /** With a cause it is written into the history as well. */
+  /** Resolves to the plan's reply when it is written and readable here; rejects with its refusal. With a cause it is in the history too. */
   submit<T>(plan: (state: State) => Plan<T>, { cause, deadlineMs = DEADLINE_MS }: SubmitOptions = {}): Promise<T> {
     if (this.#closed) return Promise.reject(new Refusal('unavailable', 'netmaster is stopping; ask another one or again in a moment'));
     this.figures.requests++;

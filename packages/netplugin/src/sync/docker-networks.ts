@@ -11,6 +11,7 @@ import { type DriverContext, forgetNetwork } from '../driver/context.js';
 import { legalName } from '../driver/names.js';
 import { networkPost } from '../driver/networks.js';
 import { type NetworkRecord, type NetworkRef, netmasterId, reservationKey } from '../state/records.js';
+import { answers } from './cluster-store.js';
 import { difference, doubles, isCreator, refKey, refOfOptions, type WantedNetwork, wantedNetworks } from './docker-desired.js';
 import { Loop } from './loop.js';
 
@@ -28,6 +29,8 @@ export class DockerNetworks {
   #count = 0;
   /** When an engine first did not list a network it had, in milliseconds since the epoch. */
   readonly #missedSince = new Map<string, number>();
+  /** Where engines share their networks, once an engine has told. */
+  #clusterStore: string | undefined;
 
   constructor(engine: Engine, context: DriverContext, driver: string) {
     this.#engine = engine;
@@ -71,17 +74,31 @@ export class DockerNetworks {
 
   /** Answers whether everything is as it should be. */
   async #reconcile(): Promise<boolean> {
+    // Before the list: one that a store without answer has made short is not to be believed.
+    const away = await this.#storeAway();
     const all = await this.#engine.networks();
     const errors = new Map<string, string>();
     const ours = all.filter((network) => network.Driver === this.#driver);
     this.#count = ours.length;
     for (const network of ours) this.#learn(network);
-    this.#forgetGone(new Set(ours.map((network) => network.Id)));
+    this.#forgetGone(new Set(ours.map((network) => network.Id)), away !== undefined);
     await this.#nameAll(ours, errors);
     // What is known only from disk may be old: with that, nothing is made or removed.
-    if (this.#cluster.synced) await this.#agree(all, ours, errors);
+    if (away !== undefined)
+      errors.set(
+        'the cluster store',
+        `the engine's cluster store ${away} cannot be reached: Docker networks stay as they are until it is back`,
+      );
+    else if (this.#cluster.synced) await this.#agree(all, ours, errors);
     this.#errors = errors;
     return errors.size === 0;
+  }
+
+  /** The store through which engines share their networks, when it does not answer. */
+  async #storeAway(): Promise<string | undefined> {
+    if (this.#context.scope === 'local') return undefined;
+    this.#clusterStore ??= (await this.#engine.info()).ClusterStore;
+    return this.#clusterStore === undefined || (await answers(this.#clusterStore)) ? undefined : this.#clusterStore;
   }
 
   /** Which netmaster object a Docker network stands for, as far as it can be told. */
@@ -104,16 +121,16 @@ export class DockerNetworks {
     }
   }
 
-  /** Records of Docker networks that are gone although nobody told us. */
-  #forgetGone(present: ReadonlySet<string>): void {
+  /** Records of Docker networks that are gone although nobody told us. @param away the engine could not see all that there is */
+  #forgetGone(present: ReadonlySet<string>, away: boolean): void {
     const { state, scope } = this.#context;
     for (const record of state.networks.values()) {
       const id = record.networkId;
       if (present.has(id)) this.#missedSince.delete(id);
       if (present.has(id) || Date.now() - record.createdAt < GRACE_MS) continue;
-      const since = this.#missedSince.get(id) ?? Date.now();
+      const since = away ? Date.now() : (this.#missedSince.get(id) ?? Date.now());
       this.#missedSince.set(id, since);
-      // An engine whose cluster store is away lists none of the networks in it.
+      // Its store has just come back, and the engine may not have noticed yet.
       if (scope === 'global' && Date.now() - since < GRACE_MS) continue;
       this.#missedSince.delete(id);
       if (record.wish) void forgetNetwork(this.#context, record, 0);
@@ -241,6 +258,8 @@ export class DockerNetworks {
       const id = await this.#engine.createNetwork(wish.body);
       this.#context.state.networks.set(id, { networkId: id, ref: wish.ref, dockerName: Name, createdAt: Date.now() });
       this.#context.log.info({ dockerNetwork: Name }, 'Docker network created');
+      // Another engine, or a store that has just come back, may have had it already.
+      if (this.#context.scope === 'global') this.#loop.soon(5);
     } catch (error) {
       if (error instanceof EngineError && error.status === 0) throw error;
       errors.set(Name, `Docker network ${Name} could not be made: ${error instanceof Error ? error.message : String(error)}`);

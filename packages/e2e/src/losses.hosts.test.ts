@@ -1,0 +1,117 @@
+/** A disk, a cable, a store or a host is lost: in the end nothing is left that should be gone, and nothing is gone that should be there. */
+import { cp, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { atRest, ENGINES, eventually, MASTER, NETMASTER, Rig, SETTLES_MS, settled, Traffic, WORKER } from './index.js';
+
+const HOSTS = [MASTER, WORKER] as const;
+
+describe.each(ENGINES)('engine %s', (engine) => {
+  const rig = new Rig(`lost-${engine}`.slice(0, 11));
+  const store = engine === 'modern' ? 'etcd' : 'embedded';
+  const stays = (host: string): string => `stays-${host.slice(-7)}`;
+  let before: readonly string[];
+
+  beforeAll(async () => {
+    await rig.up('--engine', engine, '--store', store);
+    await rig.netctl('net', 'create', '--subnet', '10.1.1.0/24', '--gateway', '10.1.1.254', 'lost');
+    for (const host of HOSTS) {
+      await eventually('the Docker network', () => rig.docker(host, 'network', 'inspect', 'lost'));
+      await rig.docker(host, 'run', '-d', '--name', stays(host), '--net', 'lost', 'alpine', 'sleep', '3600');
+    }
+    before = await atRest(rig);
+  });
+  // What a failed test has left must not fail the next one.
+  afterEach(async () => {
+    for (const host of HOSTS) {
+      const names = (await rig.docker(host, 'ps', '-a', '--format', '{{.Names}}')).split('\n');
+      const foreign = names.filter((name) => name !== '' && name !== stays(host));
+      if (foreign.length > 0) await rig.docker(host, 'rm', '-f', ...foreign);
+    }
+  });
+  afterAll(() => rig.down());
+
+  /** A container for one test; its address. */
+  async function container(host: string, name: string): Promise<string> {
+    await rig.docker(host, 'run', '-d', '--name', name, '--net', 'lost', 'bench', 'sleep', '3600');
+    return rig.docker(host, 'inspect', '-f', '{{.NetworkSettings.Networks.lost.IPAddress}}', name);
+  }
+  const ping = (host: string, name: string, ip: string): Promise<string> =>
+    rig.docker(host, 'exec', name, 'ping', '-c', '2', '-W', '2', ip);
+
+  // What has nothing to do with the engine is tried with one of them.
+  const once = test.runIf(engine === ENGINES[0]);
+
+  once('an agent that has lost its disk takes over what runs, and forgets it when it ends', async () => {
+    const ip = await container(WORKER, 'kept');
+    await container(MASTER, 'asks');
+    const traffic = await Traffic.start(rig, { host: MASTER, container: 'asks', ip: '' }, { host: WORKER, container: 'kept', ip });
+    await rig.service(WORKER, 'netplugin', 'kill');
+    await rm(join(await rig.dir(WORKER), 'netplugin'), { recursive: true });
+    await rig.service(WORKER, 'netplugin', 'start');
+    await sleep(2_000);
+    const outcome = await traffic.stop();
+    expect(outcome.lost).toBe(0);
+    expect(outcome.answered).toBeGreaterThan(200);
+    await rig.docker(MASTER, 'rm', '-f', 'asks');
+    await rig.docker(WORKER, 'rm', '-f', 'kept');
+    // Pools are known by their own names: their records are a convenience, and not made again.
+    await settled(rig, before, (line) => !line.includes('agent pools'));
+    before = await atRest(rig);
+  });
+
+  once('a cable pulled out for a while', async () => {
+    const ip = await container(WORKER, 'far');
+    await container(MASTER, 'near');
+    const traffic = await Traffic.start(rig, { host: MASTER, container: 'near', ip: '' }, { host: WORKER, container: 'far', ip });
+    await rig.lab('link', WORKER, 'down');
+    await rig.docker(MASTER, 'run', '--rm', '--net', 'lost', 'alpine', 'true');
+    const began = performance.now();
+    const cut = await rig.tryOn(WORKER, 'docker', 'run', '--rm', '--net', 'lost', 'alpine', 'true');
+    expect(cut.code).not.toBe(0);
+    expect(cut.text).toMatch(/no netmaster answers/);
+    expect(performance.now() - began).toBeLessThan(30_000);
+    await rig.lab('link', WORKER, 'up');
+    await eventually('containers meet again', () => ping(MASTER, 'near', ip));
+    await rig.docker(WORKER, 'run', '--rm', '--net', 'lost', 'alpine', 'ping', '-c', '1', '-W', '2', 'near');
+    // What the counting is worth elsewhere.
+    expect((await traffic.stop()).lost).toBeGreaterThan(100);
+    await Promise.all([rig.docker(MASTER, 'rm', '-f', 'near'), rig.docker(WORKER, 'rm', '-f', 'far')]);
+    await settled(rig, before);
+  });
+
+  test.runIf(store === 'embedded')("netmaster's store restored from a copy that is older than a container", async () => {
+    const data = join(await rig.dir(MASTER), 'netmaster');
+    await rig.service(MASTER, 'netmaster', 'stop');
+    await cp(data, `${data}.copy`, { recursive: true });
+    await rig.service(MASTER, 'netmaster', 'start');
+    const ip = await container(WORKER, 'newer');
+    await container(MASTER, 'witness');
+    await rig.service(MASTER, 'netmaster', 'stop');
+    await rm(data, { recursive: true });
+    await rename(`${data}.copy`, data);
+    await rig.service(MASTER, 'netmaster', 'start');
+    const known = async (): Promise<string> => JSON.stringify(await rig.get(`${NETMASTER}/api/v1/inspect/networks/default:lost/`));
+    await eventually('the container is claimed again', async () => expect(await known()).toContain(`"${ip}"`), SETTLES_MS, 1_000);
+    await eventually('both are known again', () => ping(MASTER, 'witness', ip), SETTLES_MS, 1_000);
+    await Promise.all([rig.docker(MASTER, 'rm', '-f', 'witness'), rig.docker(WORKER, 'rm', '-f', 'newer')]);
+    await settled(rig, before);
+  });
+
+  test('a host that is lost and comes back', async () => {
+    await rig.docker(WORKER, 'rm', '-f', stays(WORKER));
+    await eventually('the interface goes', async () => expect(await rig.on(WORKER, 'ip', '-o', 'link')).not.toMatch(/ cv/));
+    const empty = await atRest(rig);
+    // Engines clear away the file of a namespace only some time after its container, and with the host's memory at once.
+    const lasting = (line: string): boolean => !line.includes(': sandbox ');
+    await container(WORKER, 'lost');
+    await rig.lab('host', 'destroy', WORKER);
+    await rig.docker(MASTER, 'run', '--rm', '--net', 'lost', 'alpine', 'true');
+    await rig.lab('host', 'restore', WORKER);
+    await rig.docker(WORKER, 'rm', '-f', 'lost');
+    await settled(rig, empty, lasting);
+    await rig.docker(WORKER, 'run', '--rm', '--net', 'lost', 'alpine', 'ping', '-c', '2', '-W', '2', stays(MASTER));
+    await settled(rig, empty, lasting);
+  });
+});
