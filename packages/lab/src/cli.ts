@@ -1,16 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { currentNames, hostCalled, requireInit, requireLab } from './context.js';
+import { commandIn, currentNames, hostCalled, requireLab } from './context.js';
 import { runDemo } from './demo.js';
 import { takeDown } from './down.js';
 import { CommandError, runAttached } from './effects/exec.js';
-import { enter } from './effects/host.js';
 import { withLock } from './effects/lock.js';
 import { ACTIONS, type Action, hostService, ServiceControl } from './host-service.js';
 import { addHost, destroyHost, removeHost, restoreHost, setLink } from './hosts.js';
 import { serveOutside } from './outside-server.js';
 import { LabError, type LabOptions, MAX_HOSTS } from './plan/options.js';
-import { STATIONS, stationNamespace } from './plan/outside.js';
+import { STATIONS } from './plan/outside.js';
 import { CABLES } from './plan/topology.js';
 import { Progress } from './progress.js';
 import { labStatus, showStatus } from './status.js';
@@ -103,14 +102,7 @@ function addHosts(program: Command): void {
 
 function addEntry(program: Command): void {
   const attach = async (called: string, argv: readonly string[]): Promise<void> => {
-    const lab = await requireLab(currentNames());
-    const station = STATIONS.find((s) => s === called);
-    if (station) {
-      process.exitCode = await runAttached(['nsenter', `--net=/run/netns/${stationNamespace(lab.names, station)}`, ...argv]);
-      return;
-    }
-    const host = hostCalled(lab, called);
-    process.exitCode = await runAttached(enter(await requireInit(lab, host), host, argv));
+    process.exitCode = await runAttached(await commandIn(currentNames(), called, argv));
   };
   program
     .command('exec <host> <command...>')

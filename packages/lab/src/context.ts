@@ -2,10 +2,11 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { run } from './effects/exec.js';
-import { initOf } from './effects/host.js';
+import { enter, initOf } from './effects/host.js';
 import { type HostPlan, hostPlan } from './plan/hosts.js';
 import { DEFAULT_LAB, type LabNames, labNames, MODERN_ROOT } from './plan/names.js';
 import { LabError, type LabOptions } from './plan/options.js';
+import { STATIONS, stationNamespace } from './plan/outside.js';
 import { engineFacts, type Programs } from './plan/services.js';
 import { type LabState, loadState } from './state.js';
 
@@ -59,4 +60,13 @@ export async function requireInit(lab: Lab, host: HostPlan): Promise<number> {
     throw new LabError(`host ${host.name} does not run; bring it back with ${way}`);
   }
   return pid;
+}
+
+/** Command line that runs another one inside a host, or one of the stations. Throws a {@link LabError} when there is no such host, or it does not run. */
+export async function commandIn(names: LabNames, called: string, argv: readonly string[]): Promise<string[]> {
+  const lab = await requireLab(names);
+  const station = STATIONS.find((s) => s === called);
+  if (station) return ['nsenter', `--net=/run/netns/${stationNamespace(names, station)}`, ...argv];
+  const host = hostCalled(lab, called);
+  return enter(await requireInit(lab, host), host, argv);
 }

@@ -1,5 +1,5 @@
 /** What runs where, as the kernel and the services themselves say. */
-import { requireLab } from './context.js';
+import { hostCalled, requireLab } from './context.js';
 import { initOf, namespaceExists } from './effects/host.js';
 import { serves } from './effects/probe.js';
 import { pidsInside, startTime } from './effects/processes.js';
@@ -45,6 +45,36 @@ export async function labStatus(names: LabNames): Promise<LabStatus> {
   return { lab: names.lab, options: lab.state.options, fabric: names.fabric, uplink: names.uplink, hosts, stations };
 }
 
+/** Processes and files of a host, told without asking any service. */
+export interface HostProcesses {
+  readonly name: string;
+  /** Everything of it on disk. */
+  readonly dir: string;
+  /** First process; none when the host does not run. */
+  readonly init?: number;
+  /** Process numbers on this machine, of the services that run. */
+  readonly services: ReadonlyMap<string, number>;
+}
+
+/** Throws a {@link LabError} when there is no such lab or host. */
+export async function hostProcesses(names: LabNames, called: string): Promise<HostProcesses> {
+  const { name, dir } = hostCalled(await requireLab(names), called);
+  const init = await initOf(names.lab, name);
+  const inside = init === undefined ? new Map<number, number>() : await pidsInside(init);
+  const control = new ServiceControl(dir);
+  const found = await Promise.all(
+    (await control.names()).map(async (service) => [service, await processOf(control, inside, service)] as const),
+  );
+  const services = new Map(found.flatMap(([service, pid]) => (pid === undefined ? [] : [[service, pid] as const])));
+  return { name, dir, ...(init === undefined ? {} : { init }), services };
+}
+
+async function processOf(control: ServiceControl, inside: ReadonlyMap<number, number>, service: string): Promise<number | undefined> {
+  const recorded = await control.recorded(service);
+  const pid = recorded && inside.get(recorded.pid);
+  return pid !== undefined && (await startTime(pid)) === recorded?.startTime ? pid : undefined;
+}
+
 async function hostStatus(names: LabNames, host: HostPlan, destroyed: boolean): Promise<HostStatus> {
   const init = await initOf(names.lab, host.name);
   const up = init !== undefined && (await namespaceExists(host.namespace));
@@ -69,9 +99,8 @@ async function serviceStatus(
   name: string,
 ): Promise<ServiceStatus> {
   const log = control.logFile(name);
-  const recorded = await control.recorded(name);
-  const pid = recorded && inside.get(recorded.pid);
-  if (pid === undefined || init === undefined || (await startTime(pid)) !== recorded?.startTime) return { name, state: 'stopped', log };
+  const pid = await processOf(control, inside, name);
+  if (pid === undefined || init === undefined) return { name, state: 'stopped', log };
   const { ready } = await control.load(name);
   const reached = ready.kind === 'socket' ? { ...ready, path: `/proc/${init}/root${ready.path.replace(/^\/var\/run/, '/run')}` } : ready;
   return { name, state: (await serves(reached)) ? 'serving' : 'running', pid, log };

@@ -59,7 +59,8 @@ export async function watchRaw(
           return `nsenter -t ${pid} -n perl ${SCRIPT} watch eth0 ${mark.toString('hex')} 60 | sed -u 's/^/${container} /' &`;
         }),
       );
-      return { child: rig.spawn([rig.labProgram, 'exec', host, '--', 'sh', '-c', `${commands.join('\n')}\nwait`]), count: here.length };
+      const argv = await rig.entering(host, 'sh', '-c', `${commands.join('\n')}\nwait`);
+      return { child: rig.spawn(argv), count: here.length };
     }),
   );
   await Promise.all(

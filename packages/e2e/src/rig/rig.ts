@@ -1,9 +1,19 @@
 /** A lab of the test's own in a network namespace of its own: real hosts, real engines, nothing shared with a lab that is up elsewhere. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type HostStatus, type LabStatus, MODERN_ROOT } from '@contiv/lab';
+import {
+  commandIn,
+  type HostProcesses,
+  hostProcesses,
+  type Lab,
+  LabError,
+  type LabStatus,
+  labNames,
+  MODERN_ROOT,
+  requireLab,
+} from '@contiv/lab';
 import { type Result, type RunOptions, run, succeed } from './run.js';
 
 export const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
@@ -77,9 +87,20 @@ export class Rig {
     return JSON.parse(await this.lab('status', '--json')) as LabStatus;
   }
 
-  /** A command in a host. */
-  tryOn(host: string, ...argv: readonly string[]): Promise<Result> {
-    return this.tryLab('exec', host, '--', ...argv);
+  /** A command in a host, or in a station. */
+  async tryOn(host: string, ...argv: readonly string[]): Promise<Result> {
+    try {
+      const [file = '', ...args] = await this.entering(host, ...argv);
+      return await run(file, args, { timeoutMs: 180_000 });
+    } catch (error) {
+      if (!(error instanceof LabError)) throw error;
+      return { code: 1, stdout: '', stderr: error.message, text: error.message };
+    }
+  }
+
+  /** What `bin/lab exec` would run, without the program that finds it out: tests do this thousands of times. */
+  entering(host: string, ...argv: readonly string[]): Promise<string[]> {
+    return commandIn(labNames(this.name), host, argv);
   }
 
   on(host: string, ...argv: readonly string[]): Promise<string> {
@@ -103,7 +124,7 @@ export class Rig {
 
   /** `start`, `stop`, `restart`, `kill` (a crash) or `status` of one service of a host. */
   service(host: string, name: string, action: 'start' | 'stop' | 'restart' | 'kill' | 'status'): Promise<string> {
-    return this.lab('service', host, name, action);
+    return this.on(host, 'service', name, action);
   }
 
   /** Gives a service other environment variables from its next start on. */
@@ -127,27 +148,28 @@ export class Rig {
 
   /** What a host has on its disk: a directory for each program, `netplugin`, `netmaster`, `etcd`, `docker`. */
   async dir(host: string): Promise<string> {
-    const log = (await this.#host(host)).services[0]?.log;
-    if (log === undefined) throw new Error(`${host} has no services`);
-    return join(dirname(log), '..');
+    return (await this.#processes(host)).dir;
   }
 
   /** Process number of a service on this machine. */
   async pid(host: string, name: string): Promise<number> {
-    const pid = (await this.#host(host)).services.find((service) => service.name === name)?.pid;
+    const pid = (await this.#processes(host)).services.get(name);
     if (pid === undefined) throw new Error(`${name} does not run on ${host}`);
     return pid;
   }
 
   /** A path inside a host, as this process reaches it. */
   async path(host: string, inside: string): Promise<string> {
-    return `/proc/${(await this.#host(host)).init}/root${inside}`;
+    return `/proc/${(await this.#processes(host)).init}/root${inside}`;
   }
 
-  async #host(name: string): Promise<HostStatus> {
-    const found = (await this.status()).hosts.find((host) => host.name === name);
-    if (!found) throw new Error(`there is no host ${name}`);
-    return found;
+  #processes(host: string): Promise<HostProcesses> {
+    return hostProcesses(labNames(this.name), host);
+  }
+
+  /** What the lab was asked to be, hosts that are lost included. */
+  plan(): Promise<Lab> {
+    return requireLab(labNames(this.name));
   }
 
   /** What an API of the lab answers to GET. */

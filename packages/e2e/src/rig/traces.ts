@@ -75,7 +75,10 @@ const lines = (text: string): string[] => text.split('\n').filter((line) => line
 
 /** Throws while a program of ours does not answer or has something left to do: a trace that is on its way out is one. */
 export async function traces(rig: Rig): Promise<readonly string[]> {
-  const { hosts, options } = await rig.status();
+  const {
+    hosts,
+    state: { options },
+  } = await rig.plan();
   const parts = await Promise.all([
     ofMaster(rig),
     ...hosts.map(({ name }) => ofHost(rig, name)),

@@ -84,7 +84,7 @@ export class Traffic {
     const pid = await this.#rig.docker(host, 'inspect', '-f', '{{.State.Pid}}', container);
     const pidFile = `/run/e2e-${container}-${name}.pid`;
     const shell = `echo $$ >${pidFile}; exec nsenter -t ${pid} -n "$@"`;
-    const child = this.#rig.spawn([this.#rig.labProgram, 'exec', host, '--', 'sh', '-c', shell, 'sh', ...argv]);
+    const child = this.#rig.spawn(await this.#rig.entering(host, 'sh', '-c', shell, 'sh', ...argv));
     const output: string[] = [];
     for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => output.push(text));
     this.#running.push({ host, child, pidFile, output });
@@ -108,7 +108,7 @@ export async function pingDuring(rig: Rig, from: Place, to: string, work: () => 
   const pid = await rig.pidOf(from.host, from.container);
   const pidFile = `/run/e2e-${from.container}-ping.pid`;
   const command = `echo $$ >${pidFile}; exec nsenter -t ${pid} -n ping -D -i 0.01 ${to}`;
-  const child = rig.spawn([rig.labProgram, 'exec', from.host, '--', 'sh', '-c', command]);
+  const child = rig.spawn(await rig.entering(from.host, 'sh', '-c', command));
   const output: string[] = [];
   child.stdout?.setEncoding('utf8').on('data', (text: string) => output.push(text));
   await eventually('answers to ping', async () => {

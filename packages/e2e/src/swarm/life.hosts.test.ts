@@ -32,13 +32,6 @@ async function copies(name: string, hosts: readonly string[] = [MASTER, WORKER])
   return rows.flat();
 }
 
-async function servicePid(host: string, service: string): Promise<number> {
-  const status = await rig.status();
-  const found = status.hosts.find((one) => one.name === host)?.services.find((one) => one.name === service);
-  if (found?.pid === undefined) throw new Error(`${service} does not run on ${host}`);
-  return found.pid;
-}
-
 const movable = (name: string): Promise<string> =>
   cli.sleeper(name, '-e', 'reschedule:on-node-failure', '-e', `constraint:node==~${WORKER}`);
 
@@ -144,7 +137,7 @@ describe('engines', () => {
   test('frozen for 60 s: nothing hangs, nothing is made twice, and it is taken back', async () => {
     await movable('f1');
     await cli.sleeper('f2', '-e', `constraint:node==${WORKER}`);
-    const pid = await servicePid(WORKER, 'docker');
+    const pid = await rig.pid(WORKER, 'docker');
     const following = cli.try(['logs', '-f', 'f2'], { timeoutMs: 90_000 });
     const thaw = new Promise((wake) => setTimeout(wake, 60_000));
     process.kill(pid, 'SIGSTOP');
