@@ -33,8 +33,9 @@ export interface ClusterOptions {
   readonly desk?: AnswerDesk;
 }
 
-/** How long changes are collected before the snapshot on disk is replaced. */
-const SAVE_AFTER_MS = 1_500;
+/** The snapshot on disk is replaced when no change has come for so long, or when the first one is so old: large ones take a while to write. */
+const SAVE_QUIET_MS = 1_500;
+const SAVE_LATEST_MS = 10_000;
 
 export class Cluster {
   readonly #options: ClusterOptions;
@@ -50,6 +51,7 @@ export class Cluster {
   #lastFault = '';
   #faultSince = Date.now();
   #saveTimer: NodeJS.Timeout | undefined;
+  #unsavedSince = 0;
   #skipped = 0;
 
   constructor(options: ClusterOptions) {
@@ -179,7 +181,11 @@ export class Cluster {
   }
 
   #saveSoon(): void {
-    this.#saveTimer ??= setTimeout(() => this.#save(), SAVE_AFTER_MS);
+    const now = performance.now();
+    if (this.#saveTimer === undefined) this.#unsavedSince = now;
+    clearTimeout(this.#saveTimer);
+    const inMs = Math.min(SAVE_QUIET_MS, this.#unsavedSince + SAVE_LATEST_MS - now);
+    this.#saveTimer = setTimeout(() => this.#save(), inMs);
   }
 
   #save(): void {

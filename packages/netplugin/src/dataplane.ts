@@ -18,7 +18,7 @@ import { lackOfUplinks } from './uplinks.js';
 const READ_BACK_MS = 30_000;
 /** Timers are not exact. */
 const SLACK_MS = 1_000;
-/** How long changes are collected before a whole apply. */
+/** A change is applied at once, and those that follow closely are collected for so long after the apply before. */
 const COLLECT_MS = 20;
 /** The same for endpoints, which are programmed at once by themselves. */
 const COLLECT_ENDPOINTS_MS = 250;
@@ -47,6 +47,7 @@ export class Dataplane {
   /** When devices and packet filter were last read back. */
   #readAt = Number.NEGATIVE_INFINITY;
   #dueAt = Number.POSITIVE_INFINITY;
+  #endedAt = Number.NEGATIVE_INFINITY;
   #attempt = 0;
   #applying = false;
   #stopped = false;
@@ -70,7 +71,7 @@ export class Dataplane {
         this.#behind = true;
         this.schedule(0);
       },
-      synced: () => this.schedule(COLLECT_MS),
+      synced: () => this.#scheduleSoon(),
       changed: (change) => this.#changed(change),
     });
   }
@@ -96,6 +97,10 @@ export class Dataplane {
     clearTimeout(this.#timer);
     this.#dueAt = at;
     this.#timer = setTimeout(() => void this.#mutex.run('', () => this.#apply()), inMs);
+  }
+
+  #scheduleSoon(): void {
+    this.schedule(Math.max(0, this.#endedAt + COLLECT_MS - performance.now()));
   }
 
   /** Creates the interface pair of an endpoint; its network is in the data path before it. */
@@ -178,7 +183,7 @@ export class Dataplane {
     // What was missed while this agent was away comes in the order in which it happened; the kernel has the end of it already, in part.
     if (!this.#cluster.confirmed) return;
     if (change.kind !== 'endpoint') {
-      this.schedule(COLLECT_MS);
+      this.#scheduleSoon();
       return;
     }
     // Of this host: its container is known now, or it is in another group.
@@ -256,6 +261,7 @@ export class Dataplane {
       this.#log.error({ err }, 'the data path could not be brought up to date; trying again');
     } finally {
       this.#applying = false;
+      this.#endedAt = performance.now();
       for (const change of this.#missed) this.#single(change);
       this.#missed = [];
     }
