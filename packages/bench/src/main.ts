@@ -7,6 +7,7 @@ import { datapathSuite } from './suites/datapath.js';
 import { fanoutSuite } from './suites/fanout.js';
 import { footprintSuite } from './suites/footprint.js';
 import { networksSuite } from './suites/networks.js';
+import { policySuite } from './suites/policy.js';
 import { routingSuite } from './suites/routing.js';
 import { spreadSuite } from './suites/spread.js';
 import { startSuite } from './suites/start.js';
@@ -24,6 +25,7 @@ const suites: Readonly<Record<string, () => Promise<Result[]>>> = {
   footprint: footprintSuite,
   datapath: () => datapathSuite(rounds),
   routing: () => routingSuite(rounds),
+  policy: () => policySuite(rounds, etcd),
   start: () => startSuite(rounds),
   networks: networksSuite,
   control: () => controlSuite(etcd),

@@ -1,3 +1,5 @@
+import { readdir } from 'node:fs/promises';
+import { BpfMap } from '@contiv/datapath';
 import { lab } from './lab.js';
 
 /** Process id of a service of a host, from `lab status --json`. */
@@ -18,3 +20,14 @@ function findPid(status: unknown, host: string, service: string): number | undef
 }
 
 const get = (value: unknown, name: string): unknown => (typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined);
+
+/** A table of a host's data path, in the file system of its own mount namespace. */
+export async function tableOf(host: string, name: string): Promise<BpfMap> {
+  const pid = await servicePid(host, 'netplugin');
+  const dir = `/proc/${pid}/root/sys/fs/bpf/contiv`;
+  for (const instance of await readdir(dir)) {
+    const map = BpfMap.pinned(`${dir}/${instance}/maps/${name}`);
+    if (map) return map;
+  }
+  throw new Error(`no table ${name} below ${dir}`);
+}

@@ -13,6 +13,10 @@ export function percentile(samples: readonly number[], p: number): number {
   return low + (high - low) * (at - Math.floor(at));
 }
 
+/** Medians of all. */
+export const medians = <K extends string>(samples: Readonly<Record<K, readonly number[]>>): Record<K, number> =>
+  Object.fromEntries((Object.keys(samples) as K[]).map((name) => [name, median(samples[name])])) as Record<K, number>;
+
 /** Runs every candidate once per round, in an order that rotates, so that drift of the machine hits all alike. */
 export async function interleave<K extends string>(
   rounds: number,
@@ -28,3 +32,5 @@ export async function interleave<K extends string>(
   }
   return samples;
 }
+
+export const pause = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms));

@@ -1,23 +1,8 @@
-import { ADDRESS, addressOf, docker, eventually, MASTER, onHost, sleeper, WORKER } from '../lab.js';
+import { ADDRESS, addressOf, eventually, MASTER, onHost, sleeper, WORKER } from '../lab.js';
 import { BRIDGE, ensureNetworks, OURS, OVERLAY, VLAN } from '../networks.js';
-import { floodPing, type Shell, stream, tcpRoundTrip } from '../probes.js';
+import { compare, inContainer, type Path, serve } from '../paths.js';
+import { floodPing, stream, tcpRoundTrip } from '../probes.js';
 import type { Result } from '../result.js';
-import { interleave, median } from '../stats.js';
-
-interface Path {
-  readonly from: Shell;
-  readonly to: string;
-}
-
-const inContainer =
-  (host: string, name: string): Shell =>
-  (...command) =>
-    docker(host, 'exec', name, ...command);
-
-async function serve(host: string, name: string): Promise<void> {
-  await docker(host, 'exec', '-d', name, 'iperf3', '-s');
-  await docker(host, 'exec', '-d', name, 'sockperf', 'server', '--tcp', '-p', '11111');
-}
 
 async function containers(network: string): Promise<{ across: Path; within: Path }> {
   await sleeper(MASTER, `${network}-a`, network);
@@ -48,15 +33,7 @@ export async function datapathSuite(rounds: number): Promise<Result[]> {
   const host: Path = { from: (...command) => onHost(MASTER, ...command), to: ADDRESS[WORKER] ?? '' };
   await new Promise((wake) => setTimeout(wake, 1000));
 
-  const measure = async <K extends string>(paths: Record<K, Path>, probe: (path: Path) => Promise<number>): Promise<Record<K, number>> => {
-    const candidates = Object.fromEntries((Object.keys(paths) as K[]).map((name) => [name, () => probe(paths[name])])) as Record<
-      K,
-      () => Promise<number>
-    >;
-    const samples = await interleave(rounds, candidates);
-    return Object.fromEntries((Object.keys(samples) as K[]).map((name) => [name, median(samples[name])])) as Record<K, number>;
-  };
-
+  const measure = <K extends string>(paths: Record<K, Path>, probe: (path: Path) => Promise<number>) => compare(rounds, paths, probe);
   const across = { host, overlay: overlay.across, ours: ours.across };
   const physical = { ...across, vlan: vlan.across };
   const within = { bridge, ours: ours.within };

@@ -1,9 +1,10 @@
 import { ADDRESS, addressOf, docker, eventually, lab, MASTER, NETMASTER, netctl, onHost, WORKER } from '../lab.js';
 import { Client, rate } from '../master.js';
 import { BRIDGE, removeNetworks } from '../networks.js';
-import { floodPing, type Shell, stream } from '../probes.js';
+import { inContainer } from '../paths.js';
+import { floodPing, stream } from '../probes.js';
 import type { Result } from '../result.js';
-import { interleave, median } from '../stats.js';
+import { interleave, median, medians } from '../stats.js';
 
 const [HERE, THERE] = ['bench-rt-a', 'bench-rt-b'] as const;
 /** Networks of one tenant, all of which a host knows where they are routed. */
@@ -11,11 +12,6 @@ const MANY = 1_000;
 const PINGS = 20_000;
 const OWN = /^bench-(many\d+|rt-[ab])$/;
 const PORTS = { ours: 25_201, docker: 25_202 } as const;
-
-const inContainer =
-  (host: string, name: string): Shell =>
-  (...command) =>
-    docker(host, 'exec', name, ...command);
 
 /** A container that serves iperf3; `-p HOST:5201` when published. */
 async function server(host: string, name: string, network: string, published?: number): Promise<void> {
@@ -78,9 +74,7 @@ export async function routingSuite(rounds: number): Promise<Result[]> {
     const many = await interleave(rounds, { routed: () => floodPing(from, routed, PINGS) });
 
     const suite = 'routing';
-    const middle = <K extends string>(samples: Record<K, number[]>): Record<K, number> =>
-      Object.fromEntries((Object.keys(samples) as K[]).map((key) => [key, median(samples[key])])) as Record<K, number>;
-    const [rttOf, natOf, portsOf] = [middle(rtt), middle(nat), middle(ports)];
+    const [rttOf, natOf, portsOf] = [medians(rtt), medians(nat), medians(ports)];
     const [one, thousand] = [median(few.routed), median(many.routed)];
     return [
       {

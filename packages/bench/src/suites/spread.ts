@@ -1,29 +1,17 @@
-import { readdir } from 'node:fs/promises';
-import { BpfMap, endpointKey } from '@contiv/datapath';
+import { endpointKey } from '@contiv/datapath';
 import { parseIpv4, type Vni } from '@contiv/model';
 import { z } from 'zod';
 import { eventually, MASTER, NETMASTER, sleeper, WORKER } from '../lab.js';
 import { Client } from '../master.js';
 import { ensureNetworks, OURS } from '../networks.js';
 import type { Result } from '../result.js';
-import { servicePid } from '../service.js';
+import { tableOf } from '../service.js';
 import { percentile } from '../stats.js';
 
 const WRITES = 200;
 const ELSEWHERE = 'bench-elsewhere';
 const LIMIT_MS = 5_000;
 const inspection = z.object({ Oper: z.object({ pktTag: z.number().optional(), externalPktTag: z.number().optional() }) });
-
-/** The table of a host's endpoints, in the file system of its own mount namespace. */
-async function endpointsOf(host: string): Promise<BpfMap> {
-  const pid = await servicePid(host, 'netplugin');
-  const dir = `/proc/${pid}/root/sys/fs/bpf/contiv`;
-  for (const instance of await readdir(dir)) {
-    const map = BpfMap.pinned(`${dir}/${instance}/maps/endpoints`);
-    if (map) return map;
-  }
-  throw new Error(`no table of endpoints below ${dir}`);
-}
 
 /** From sending the write of an endpoint to its entry in the kernel's table of both hosts, looked at there every millisecond. */
 export async function spreadSuite(): Promise<Result[]> {
@@ -44,7 +32,7 @@ export async function spreadSuite(): Promise<Result[]> {
     });
     const { Oper } = inspection.parse(JSON.parse(await client.get(`/api/v1/inspect/networks/default:${OURS}/`)));
     const vni = (Oper.externalPktTag ?? Oper.pktTag ?? 0) as Vni;
-    const maps = [await endpointsOf(MASTER), await endpointsOf(WORKER)];
+    const maps = [await tableOf(MASTER, 'endpoints'), await tableOf(WORKER, 'endpoints')];
     for (let i = 0; i < WRITES; i++) {
       const ip = parseIpv4(`10.77.0.${20 + i}`);
       if (ip === undefined) throw new Error('no address');
