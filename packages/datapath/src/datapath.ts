@@ -279,7 +279,7 @@ export class KernelDatapath implements Datapath {
     if (!this.#dynamicFill || now - this.#dynamicFill.at > FILL_AGE_MS) {
       const fill = DYNAMIC.map((name): MapFill => {
         const map = this.#programs.map(name);
-        return { name, entries: map.entries().length, max: map.shape.maxEntries };
+        return { name, entries: map.count(), max: map.shape.maxEntries };
       });
       this.#dynamicFill = { at: now, fill };
     }

@@ -87,15 +87,31 @@ export class BpfMap {
 
   /** All entries at the time of the call; an entry that comes or goes meanwhile may or may not be among them. */
   entries(): [key: Buffer, value: Buffer][] {
-    const { type } = this.shape;
-    return type === MAP_TYPE.hash || type === MAP_TYPE.lruHash || type === MAP_TYPE.array || type === MAP_TYPE.lpmTrie
-      ? this.#batches()
-      : this.#oneByOne();
+    return [...this.walk()];
   }
 
-  /** Number of entries; walks the keys. */
+  /** As `entries`, one after the other: a large table is never in memory as a whole. */
+  *walk(): Generator<[key: Buffer, value: Buffer]> {
+    if (!this.#inBatches) {
+      yield* this.#oneByOne();
+      return;
+    }
+    const [k, v] = [this.shape.keySize, this.bytesPerValue];
+    for (const { keys, values, count } of this.#batches())
+      for (let i = 0; i < count; i++) yield [keys.subarray(i * k, (i + 1) * k), values.subarray(i * v, (i + 1) * v)];
+  }
+
+  /** Number of entries; walks through all of them. */
   count(): number {
-    return this.keys().length;
+    if (!this.#inBatches) return this.keys().length;
+    let sum = 0;
+    for (const { count } of this.#batches()) sum += count;
+    return sum;
+  }
+
+  get #inBatches(): boolean {
+    const { type } = this.shape;
+    return type === MAP_TYPE.hash || type === MAP_TYPE.lruHash || type === MAP_TYPE.array || type === MAP_TYPE.lpmTrie;
   }
 
   keys(): Buffer[] {
@@ -115,18 +131,15 @@ export class BpfMap {
     return keys;
   }
 
-  #oneByOne(): [Buffer, Buffer][] {
-    const found: [Buffer, Buffer][] = [];
+  *#oneByOne(): Generator<[Buffer, Buffer]> {
     for (const key of this.keys()) {
       const value = this.get(key);
-      if (value) found.push([key, value]);
+      if (value) yield [key, value];
     }
-    return found;
   }
 
-  #batches(): [Buffer, Buffer][] {
+  *#batches(): Generator<{ readonly keys: Buffer; readonly values: Buffer; readonly count: number }> {
     const { keySize } = this.shape;
-    const found: [Buffer, Buffer][] = [];
     const count = Buffer.alloc(4);
     // The cursor of a hash map is 4 bytes (a bucket number) or a key, whichever the kernel prefers.
     const cursor = Buffer.alloc(Math.max(4, keySize));
@@ -144,11 +157,8 @@ export class BpfMap {
         continue;
       }
       if (errno !== 0 && errno !== 2) throw this.#error('batch look-up in', result);
-      const got = count.readUInt32LE();
-      for (let i = 0; i < got; i++) {
-        found.push([keys.subarray(i * keySize, (i + 1) * keySize), values.subarray(i * this.bytesPerValue, (i + 1) * this.bytesPerValue)]);
-      }
-      if (errno === 2) return found;
+      yield { keys, values, count: count.readUInt32LE() };
+      if (errno === 2) return;
       first = false;
     }
   }

@@ -23,8 +23,8 @@ export interface FlowSource {
   limit(limits: FlowLimits | undefined): void;
   /** What happened since the last call, also to an agent before this one; at most `most` events. Answers how many. */
   read(take: (event: FlowEvent) => void, most: number): number;
-  /** All connections at present. A full table takes a tenth of a second. */
-  connections(): TrackedConnection[];
+  /** The connections at present that are wanted. A full table takes a tenth of a second. */
+  connections(wanted: (connection: TrackedConnection) => boolean): TrackedConnection[];
   /** Records left out since the tables were made. */
   leftOut(): Readonly<Record<LeftOut, number>>;
   /** Networks by the number of their routing domain. */
@@ -54,14 +54,16 @@ export class KernelFlows implements FlowSource {
     }, most);
   }
 
-  connections(): TrackedConnection[] {
+  connections(wanted: (connection: TrackedConnection) => boolean): TrackedConnection[] {
     const now = nowUnits();
-    return ['connections4', 'connections6'].flatMap((name) =>
-      this.#map(name)
-        .entries()
-        .map(([key, value]) => parseTracked(key, value))
-        .filter((connection) => !isExpired(connection, now)),
-    );
+    const found: TrackedConnection[] = [];
+    for (const name of ['connections4', 'connections6']) {
+      for (const [key, value] of this.#map(name).walk()) {
+        const connection = parseTracked(key, value);
+        if (wanted(connection) && !isExpired(connection, now)) found.push(connection);
+      }
+    }
+    return found;
   }
 
   leftOut(): Record<LeftOut, number> {

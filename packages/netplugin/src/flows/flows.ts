@@ -167,7 +167,8 @@ export class Flows {
   #sweep(): void {
     const began = performance.now();
     const readAt = Date.now();
-    const table: readonly TrackedConnection[] = this.#options.source.connections();
+    // In a flood most are beyond the limits: they are not kept here either.
+    const table: readonly TrackedConnection[] = this.#options.source.connections(({ told, denied }) => told && !denied);
     // What ended before the table was read is in the ring by now.
     this.#read();
     for (const record of this.#table.reconcile(table, readAt)) this.#publish(record);
