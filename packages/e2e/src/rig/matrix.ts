@@ -1,6 +1,4 @@
 /** Three tenants, three groups each, three containers each, on two hosts; what they reach of each other, and what they should. */
-import { readFile } from 'node:fs/promises';
-import { z } from 'zod';
 import { GROUPS, NETWORK, NOTHING, SUBNET, SUBNET6, TENANTS } from './policy-cases.js';
 import { changes, mayOpen, type World } from './policy-model.js';
 import { KINDS, type Kind, type Probe, Prober } from './prober.js';
@@ -210,22 +208,4 @@ export class Matrix {
     for (const { at, id } of drips) counts.push(await at.stop(id));
     return counts;
   }
-
-  /** Resident memory of a host's agent in MB. */
-  async agentMemory(host: string): Promise<number> {
-    const status = await readFile(`/proc/${await this.rig.pid(host, 'netplugin')}/status`, 'utf8');
-    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
-  }
-
-  /** How full the table of IPv4 connections of a host is, 0 to 1. */
-  async connectionsFill(host: string): Promise<number> {
-    const { maps } = agentState.parse(await this.rig.get(`${this.rig.agent(host)}/debug/state`)).status.datapath;
-    const table = maps.find(({ name }) => name === 'connections4');
-    if (!table) throw new Error('no table connections4');
-    return table.entries / table.max;
-  }
 }
-
-const agentState = z.object({
-  status: z.object({ datapath: z.object({ maps: z.array(z.object({ name: z.string(), entries: z.number(), max: z.number() })) }) }),
-});

@@ -28,7 +28,13 @@ export const sendUdp = (rig: Rig, place: Place, from: number, to: { address: str
 const FLOOD_MS = 400_000;
 
 /** SYNs of `count` connections, one after the other as fast as they go, from `sports` ports: a flood, or from one port a scan. */
-export async function sendSyns(rig: Rig, from: Place & { ip: string }, to: { ip: string }, count: number, sports: number): Promise<void> {
+export async function sendSyns(
+  rig: Rig,
+  from: Place & { readonly ip: string },
+  to: { readonly ip: string },
+  count: number,
+  sports: number,
+): Promise<void> {
   const mac = ['02', '02', ...to.ip.split('.').map((octet) => Number(octet).toString(16).padStart(2, '0'))].join(':');
   const argv = ['syn', 'eth0', from.ip, to.ip, mac, String(count), String(sports)];
   const enter = ['nsenter', '-t', await rig.pidOf(from.host, from.container), '-n', 'perl', SCRIPT, ...argv];

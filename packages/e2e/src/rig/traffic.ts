@@ -16,6 +16,8 @@ export interface Outcome {
   readonly lost: number;
   /** Longest time without an answer, in milliseconds. */
   readonly longestGapMs: number;
+  /** Median round trip of the pings in milliseconds. */
+  readonly rttMs: number;
   /** Megabits per second of the stream, second by second. */
   readonly stream: readonly number[];
 }
@@ -129,16 +131,19 @@ export function outcomeOf(text: string): Outcome {
   for (const [i, ping] of pings.entries()) longestGapMs = Math.max(longestGapMs, (ping.at - (pings[i - 1]?.at ?? ping.at)) * 1000);
   const answered = new Set(pings.map((ping) => ping.seq)).size;
   const sent = first && last ? last.seq - first.seq + 1 : 0;
-  return { answered, lost: sent - answered, longestGapMs, stream: rates(text) };
+  return { answered, lost: sent - answered, longestGapMs, rttMs: median(pings.map((ping) => ping.ms)), stream: rates(text) };
 }
 
 /** Answers in the order they came. */
-function parsePings(text: string): { seq: number; at: number }[] {
-  return [...text.matchAll(/^\[(\d+\.\d+)\] \d+ bytes from .*? icmp_seq=(\d+) /gm)].map(([, at, seq]) => ({
+function parsePings(text: string): { seq: number; at: number; ms: number }[] {
+  return [...text.matchAll(/^\[(\d+\.\d+)\] \d+ bytes from .*? icmp_seq=(\d+) .*?time=([\d.]+)/gm)].map(([, at, seq, ms]) => ({
     seq: Number(seq),
     at: Number(at),
+    ms: Number(ms),
   }));
 }
+
+const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 
 /** Whole seconds only, as nearly as a busy machine keeps them: the last interval, cut short by the end, says nothing. */
 function rates(text: string): number[] {
