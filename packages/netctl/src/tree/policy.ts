@@ -151,7 +151,7 @@ export const policy: Branch = {
         { line: 'policy rule-add -l udp -P 5000-5010 -i 10.1.2.20-25 web 4', what: 'Ports and addresses may be ranges' },
         {
           line: 'policy rule-add -l tcp -P 80,443,8000-8099 -g app,ops -i 10.1.1.0/24,fd00:1::/64 web 5',
-          what: 'Several of each: a group among these, at an address among these, to a port among these',
+          what: 'Any of these groups, at any of these addresses, to any of these ports',
         },
         { line: 'policy rule-add -d out -s 10.1.9.0/24 -j deny web 3', what: 'The group may not call that subnet' },
       ],
