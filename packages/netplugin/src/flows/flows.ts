@@ -19,7 +19,8 @@ const SWEEP_SHARE = 20;
 const LIVE_AGE_MS = 900;
 /** What the kernel tells in a second, nearly. */
 const LIMITS = { opened: 4_000, denied: 1_000, logged: 2_000, deniedEach: 100 };
-const MAX_OPEN = 65_536;
+/** Connections remembered at once, at a kilobyte each; a sweep takes about as much again. */
+const MAX_OPEN = 16_384;
 const MAX_WAITING = 4_096;
 const CHUNK = 256;
 /** Series of the metrics; what comes on top is counted as `other`. */
@@ -168,7 +169,11 @@ export class Flows {
     const began = performance.now();
     const readAt = Date.now();
     // In a flood most are beyond the limits: they are not kept here either.
-    const table: readonly TrackedConnection[] = this.#options.source.connections(({ told, denied }) => told && !denied);
+    let room = this.#table.room;
+    const table: readonly TrackedConnection[] = this.#options.source.connections((connection) => {
+      if (!connection.told || connection.denied) return false;
+      return this.#table.holds(connection) || room-- > 0;
+    });
     // What ended before the table was read is in the ring by now.
     this.#read();
     for (const record of this.#table.reconcile(table, readAt)) this.#publish(record);

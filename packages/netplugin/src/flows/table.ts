@@ -45,6 +45,15 @@ export class FlowTable {
     return this.#open.size;
   }
 
+  /** How many more fit. */
+  get room(): number {
+    return this.#options.max - this.#open.size;
+  }
+
+  holds(connection: TrackedConnection): boolean {
+    return this.#open.has(keyOf(connection));
+  }
+
   /** What goes on. */
   *records(): Generator<FlowRecord> {
     for (const { record } of this.#open.values()) yield record;
