@@ -29,7 +29,9 @@ process.exitCode = await run(process.argv.slice(2), {
   columns: process.stdout.columns || Number(process.env.COLUMNS) || undefined,
   home: homedir(),
   now: () => new Date(),
-  read: async (path) => (await import('node:fs/promises')).readFile(path === '-' ? '/dev/stdin' : path, 'utf8'),
+  // By its stream: /dev/stdin cannot be opened where it is a socket.
+  read: async (path) =>
+    path === '-' ? (await import('node:stream/consumers')).text(process.stdin) : (await import('node:fs/promises')).readFile(path, 'utf8'),
   interrupted,
   ask: async (question, hidden) => {
     prompt ??= new (await import('./prompt.js')).Prompt();
