@@ -46,7 +46,8 @@ export function diagnose(state: State, answers: ReadonlyMap<string, Answered>, s
     const base = { host: info.name, version: info.version, kernel: '', mtu: info.mtu, endpoints: state.endpointsOfHost.of(info.name).size };
     if (!info.alive) {
       const since = info.silentSince === undefined ? '' : ` since ${info.silentSince}`;
-      const kept = base.endpoints > 0 ? `; its ${base.endpoints} endpoints are kept` : '';
+      const kept =
+        base.endpoints === 0 ? '' : base.endpoints === 1 ? '; its endpoint is kept' : `; its ${base.endpoints} endpoints are kept`;
       say('error', thing, `its agent is not connected${since}${kept}`, `start netplugin there, or: netctl host rm ${info.name}`);
       rows.push({ ...base, state: 'silent' });
       continue;

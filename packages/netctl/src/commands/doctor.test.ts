@@ -1,0 +1,35 @@
+import type { DoctorAnswer } from '@contiv/model';
+import { expect, test } from 'vitest';
+import { doctorText } from './doctor.js';
+
+const page = (host: string): DoctorAnswer => ({
+  healthy: false,
+  version: '2.0.0',
+  revision: 7,
+  hosts: [
+    {
+      host,
+      state: 'connected',
+      version: '2.0.0',
+      kernel: '6.1.0-28-cloud-amd64',
+      mtu: 1500,
+      clockMs: 0,
+      behind: 0,
+      endpoints: 1,
+      peers: { good: 1, all: 1 },
+    },
+  ],
+  findings: [{ severity: 'error', thing: `host ${host}`, reason: 'its agent is not connected', way: 'start netplugin there' }],
+});
+const heads = (text: string): string[] => text.split('\n')[0]?.trim().split(/ {2,}/) ?? [];
+
+test.each([
+  ['node1', ['Host', 'State', 'Version', 'Kernel', 'MTU', 'Clock', 'Behind', 'Peers']],
+  ['a-host-with-a-long-name', ['Host', 'State', 'Version', 'MTU', 'Clock', 'Behind', 'Peers']],
+  ['a-host-with-a-long-name.example.com', ['Host', 'State', 'MTU', 'Clock', 'Behind', 'Peers']],
+])('the page about %s fits 80 columns, and has all of them where there is room', (host, shown) => {
+  const text = doctorText(page(host), 80);
+  for (const line of text.split('\n')) expect(line.length, line).toBeLessThanOrEqual(80);
+  expect(heads(text)).toEqual(shown);
+  expect(heads(doctorText(page(host), 160))).toContain('Kernel');
+});
