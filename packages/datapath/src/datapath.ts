@@ -77,7 +77,7 @@ import {
 } from './maps/tables.js';
 import { isSetTable } from './policy/tables.js';
 import { removeDatapath } from './removal.js';
-import { openTrial } from './trial.js';
+import { Trials } from './trial.js';
 
 /** Tables whose change may change verdicts or ways. */
 const DECIDING: ReadonlySet<TableName> = new Set(['subjects', 'endpoints', 'ports', 'networks', 'peers'] as const);
@@ -98,6 +98,7 @@ export class KernelDatapath implements Datapath {
   readonly #netlink: Netlink;
   readonly #underlay: Underlay;
   readonly #programs: Programs;
+  readonly #trials: Trials;
   readonly #links: PortLinks;
   readonly #counting: Counting;
   readonly #uplinks: Uplinks;
@@ -141,6 +142,15 @@ export class KernelDatapath implements Datapath {
       this.#netlink.close();
       throw error;
     }
+    this.#trials = new Trials((name) => this.#programs.map(name), {
+      ifindexOf: (port) => {
+        const place = this.#places.get(port);
+        if (!place) throw new DatapathError(`interface ${port} is gone; restart its container`);
+        return place.ifindex;
+      },
+      portAt: (ifindex) => [...this.#places].find(([, place]) => place.ifindex === ifindex)?.[0] ?? String(ifindex),
+      uplink: () => this.#uplinks.active,
+    });
     const map = (name: string): BpfMap => this.#programs.map(name);
     this.flows = new KernelFlows(map);
     try {
@@ -322,15 +332,7 @@ export class KernelDatapath implements Datapath {
 
   trial(): Trial {
     if (this.#staged) throw new DatapathError('the data path of an earlier version is still at work; it is exchanged within a moment');
-    return openTrial(trialObject(), (name) => this.#programs.map(name), {
-      ifindexOf: (port) => {
-        const place = this.#places.get(port);
-        if (!place) throw new DatapathError(`interface ${port} is gone; restart its container`);
-        return place.ifindex;
-      },
-      portAt: (ifindex) => [...this.#places].find(([, place]) => place.ifindex === ifindex)?.[0] ?? String(ifindex),
-      uplink: () => this.#uplinks.active,
-    });
+    return this.#trials.open(trialObject());
   }
 
   audit(desired: DesiredDatapath, concern: Concern): Promise<readonly string[]> {
@@ -347,6 +349,7 @@ export class KernelDatapath implements Datapath {
   close(): void {
     clearInterval(this.#watch);
     this.flows.close();
+    this.#trials.close();
     this.#programs.close();
     this.#netlink.close();
   }

@@ -47,6 +47,14 @@ const withoutTrace = async (work: () => Promise<void>): Promise<void> => {
 };
 
 describe('a trial', () => {
+  it('knows nothing of the one before', async () => {
+    const [first] = await pair.workers.one.call('try', [[from(1), syn(1, 2)]]);
+    expect(first?.decided).toEqual({ rule: 0, denied: false });
+    const [second] = await pair.workers.one.call('try', [[from(1), question(1, 2)]]);
+    expect(second).toMatchObject({ fate: { to: 'sender' } });
+    expect(second?.decided).toBeUndefined();
+  });
+
   it('says where a packet goes, across both hosts and back, and leaves nothing behind', async () => {
     await withoutTrace(async () => {
       const [asked, sent] = await pair.workers.one.call('try', [

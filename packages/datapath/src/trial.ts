@@ -38,35 +38,78 @@ export interface Places {
   readonly uplink: () => number;
 }
 
-/** @param live tables of the programs at work. Throws `DatapathError` when they are of another version. */
-export function openTrial(objectPath: string, live: (name: string) => BpfMap, places: Places): Trial {
-  let object: LoadedObject;
+/** Tables that one trial's frames write and the next one's must not find. */
+const WRITTEN = ['connections4', 'connections6', 'fragments', 'stations'] as const;
+/** The verifier takes seconds over the programs, and the agent waits for it: they are kept for so long after a trial. */
+const KEPT_MS = 300_000;
+
+/** Trials, one at a time, on programs that are loaded for the first of them. */
+export class Trials {
+  readonly #live: (name: string) => BpfMap;
+  readonly #places: Places;
+  #loaded: { readonly object: LoadedObject; readonly tables: ReadonlyMap<string, number> } | undefined;
+  #end: NodeJS.Timeout | undefined;
+
+  /** @param live tables of the programs at work */
+  constructor(live: (name: string) => BpfMap, places: Places) {
+    this.#live = live;
+    this.#places = places;
+  }
+
+  /** Throws `DatapathError` when the tables are of another version than the object's. */
+  open(objectPath: string): Trial {
+    clearTimeout(this.#end);
+    // Programs that were exchanged may have brought tables of their own.
+    if ([...(this.#loaded?.tables ?? [])].some(([name, fd]) => this.#live(name).fd !== fd)) this.close();
+    this.#loaded ??= load(objectPath, this.#live);
+    const { object } = this.#loaded;
+    for (const name of WRITTEN) {
+      const map = object.maps.get(name);
+      for (const [key] of map?.entries() ?? []) map?.delete(key);
+    }
+    const held = this.#live('config').get(u32Key(0));
+    // The short way would put the outer headers around the frame; through the tunnel device it stays as it is, and where it goes is told beside it.
+    if (held) object.maps.get('config')?.set(u32Key(0), withoutShortcut(held));
+    return new KernelTrial(object, this.#places, () => {
+      this.#end = setTimeout(() => this.close(), KEPT_MS).unref();
+    });
+  }
+
+  close(): void {
+    clearTimeout(this.#end);
+    this.#loaded?.object.close();
+    this.#loaded = undefined;
+  }
+}
+
+function load(objectPath: string, live: (name: string) => BpfMap): { object: LoadedObject; tables: Map<string, number> } {
+  const tables = new Map<string, number>();
   try {
-    object = loadObject(objectPath, {
+    const object = loadObject(objectPath, {
       reuse: (shape) => {
         if (!SHARED.has(shape.name)) return undefined;
         const map = live(shape.name);
         if (!sameShape(map.shape, shape)) throw new DatapathError(`the table ${shape.name} is of another version; restart netplugin`);
+        tables.set(shape.name, map.fd);
         return map.fd;
       },
       entries: (shape) => (SHARED.has(shape.name) ? undefined : ENTRIES[shape.name]),
     });
+    return { object, tables };
   } catch (error) {
     throw error instanceof DatapathError ? error : new DatapathError(`the programs for trials cannot be loaded: ${reasonOf(error)}`);
   }
-  const held = live('config').get(u32Key(0));
-  // The short way would put the outer headers around the frame; through the tunnel device it stays as it is, and where it goes is told beside it.
-  if (held) object.maps.get('config')?.set(u32Key(0), withoutShortcut(held));
-  return new KernelTrial(object, places);
 }
 
 class KernelTrial implements Trial {
   readonly #object: LoadedObject;
   readonly #places: Places;
+  readonly close: () => void;
 
-  constructor(object: LoadedObject, places: Places) {
+  constructor(object: LoadedObject, places: Places, close: () => void) {
     this.#object = object;
     this.#places = places;
+    this.close = close;
   }
 
   run(arrival: Arrival, frame: Uint8Array): TrialOutcome {
@@ -92,10 +135,6 @@ class KernelTrial implements Trial {
       frame: run.packet,
       decided: this.#decided(),
     };
-  }
-
-  close(): void {
-    this.#object.close();
   }
 
   #ifindex(arrival: Arrival): number {
