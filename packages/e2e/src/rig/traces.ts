@@ -89,7 +89,9 @@ export async function traces(rig: Rig): Promise<readonly string[]> {
 
 /** What one list has that the other has not, for people. */
 export function difference(before: readonly string[], after: readonly string[]): string {
-  const more = after.filter((line) => !before.includes(line)).map((line) => `+ ${line}`);
-  const less = before.filter((line) => !after.includes(line)).map((line) => `- ${line}`);
+  // Arrays of the kernel are listed whole: there are tens of thousands of lines.
+  const [old, fresh] = [new Set(before), new Set(after)];
+  const more = after.filter((line) => !old.has(line)).map((line) => `+ ${line}`);
+  const less = before.filter((line) => !fresh.has(line)).map((line) => `- ${line}`);
   return [...more, ...less].join('\n');
 }

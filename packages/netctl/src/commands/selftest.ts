@@ -117,14 +117,16 @@ async function measure(client: RestClient, plan: Plan, { places, hosts, image, s
   say(`${probes.length} probes`);
   const results = await sendProbes(probes, started, running, signal);
   const failed = results.filter(({ passed }) => !passed);
-  const failures: Failure[] = [];
-  for (const result of failed.slice(0, SHOWN)) failures.push({ result, trace: await traceOf(client, result.probe) });
+  const failures = await Promise.all(
+    failed.slice(0, SHOWN).map(async (result): Promise<Failure> => ({ result, trace: await traceOf(client, result.probe) })),
+  );
   const tested = [...new Set(running.map(({ host }) => host))].toSorted();
   const unheard = started.filter(({ box }) => !running.some((r) => r.box === box));
+  const faulty = new Set([...faults.keys()].map((place) => places.places[place]?.name));
   const untested = [
-    ...[...faults].map(([place, fault]) => `${places.places[place]?.name ?? ''}: ${fault}`),
+    ...[...faults].map(([place, fault]) => `host ${places.places[place]?.name ?? ''}: ${fault}`),
     ...unheard.map(({ box }) => `${box.name}: netmaster has not heard of it; look at netplugin status on its host`),
-    ...hosts.filter(({ name }) => !tested.includes(name)).map((host) => untestedText(host, places.faults)),
+    ...hosts.filter(({ name }) => !tested.includes(name) && !faulty.has(name)).map((host) => untestedText(host, places.faults)),
   ];
   return {
     run: plan.run,
