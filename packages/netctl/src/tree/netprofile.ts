@@ -15,7 +15,7 @@ export const netprofile: Branch = {
       kind: 'leaf',
       name: 'create',
       summary: 'Create a network profile, or change one',
-      details: 'Profiles are stored and shown with their groups; this version does not limit traffic by them.',
+      details: 'The containers of a group share its bandwidth on each host, in either direction; what they send is marked with its DSCP.',
       args: [{ name: 'name' }],
       missing,
       flags: [
