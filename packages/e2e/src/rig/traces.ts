@@ -12,7 +12,7 @@ ip -o link | sed -E 's/^[0-9]+: ([^:@]+).*/link \\1/'
 ls /run/docker/netns | sed 's/^/sandbox /'
 nft list tables | grep contiv
 for map in peers members networks endpoints dns_clients ports; do
-  for pin in /sys/fs/bpf/contiv/*/maps/$map; do bpftool -j map dump pinned $pin | jq -r --arg map $map '.[] | "\\($map) \\(.key | join(" "))"'; done
+  for pin in /sys/fs/bpf/contiv/*/maps/$map; do bpftool -j map dump pinned $pin | jq -r --arg map $map '.[] | select($map != "dns_clients" or any(.value[]; . != "0x00")) | "\\($map) \\(.key | join(" "))"'; done
 done
 ls -d /sys/fs/bpf/contiv/*/* | wc -l | sed 's/^/pins /'`;
 
@@ -89,7 +89,6 @@ export async function traces(rig: Rig): Promise<readonly string[]> {
 
 /** What one list has that the other has not, for people. */
 export function difference(before: readonly string[], after: readonly string[]): string {
-  // Arrays of the kernel are listed whole: there are tens of thousands of lines.
   const [old, fresh] = [new Set(before), new Set(after)];
   const more = after.filter((line) => !old.has(line)).map((line) => `+ ${line}`);
   const less = before.filter((line) => !fresh.has(line)).map((line) => `- ${line}`);
