@@ -40,8 +40,8 @@ export default defineConfig({
           name: 'hosts',
           include: ['packages/*/src/**/*.hosts.test.ts'],
           pool: 'forks',
-          // Labs of different names share nothing, and their tests mostly wait: two at once halve the time.
-          maxWorkers: 2,
+          // Labs of different names share nothing, and their tests wait for about half of their time.
+          maxWorkers: 3,
           testTimeout: 600_000,
           hookTimeout: 600_000,
         },
