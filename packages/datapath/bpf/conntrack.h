@@ -84,12 +84,15 @@ static __noinline int judge(const struct packet *p, __u32 to_group, __u32 revers
 }
 
 /* Does the packet begin a connection of its own, although the table knows one between the same ends? What was denied binds only the end
- * that asked for it; the other one may open the same connection, if rules let it. */
+ * that asked for it; the other one may open the same connection, if rules let it. Who is asked for an echo may not ask for one by the
+ * same identifier, which containers, with process numbers of their own, choose alike. */
 static __always_inline bool begins(const struct tracked *entry, const struct packet *p, __u8 side)
 {
 	bool other_end = side != entry->opener;
 	if (p->flags & TCP_SYN_ONLY)
 		return other_end || is_closing(entry->state);
+	if (is_echo_request(p))
+		return other_end;
 	return other_end && entry->denied;
 }
 

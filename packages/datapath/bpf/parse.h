@@ -99,6 +99,12 @@ static __always_inline bool is_icmp_error(__u8 protocol, __u8 type)
 	return type < 128;
 }
 
+/* The type is 0 for what is no ICMP; 8 and 128 mean an error in the other family's, or nothing. */
+static __always_inline bool is_echo_request(const struct packet *p)
+{
+	return p->icmp_type == 8 || p->icmp_type == 128;
+}
+
 /* Ports, or what stands for them. `l4` is 8 readable bytes; TCP's flags are read by the caller. */
 static __always_inline void parse_ports(struct packet *p, const __u8 *l4)
 {

@@ -106,6 +106,17 @@ describe.each([4, 6] as const)('IPv%i', (family) => {
     expect(pass(B, A, icmpOf, echo(ask, 9), family)).toMatchObject(DENIED);
   });
 
+  it('whoever is asked for an echo may not ask for one by its identifier, and goes on answering', () => {
+    deny(GROUP.b, GROUP.a);
+    const [ask, tell, icmpOf] = family === 4 ? [8, 0, PROTOCOL.icmp] : [128, 129, PROTOCOL.icmp6];
+    for (let round = 0; round < 2; round++) {
+      expect(pass(A, B, icmpOf, echo(ask, 7), family)).toMatchObject(PASSED);
+      expect(pass(B, A, icmpOf, echo(ask, 7), family)).toMatchObject(DENIED);
+      expect(pass(B, A, icmpOf, echo(tell, 7), family)).toMatchObject(PASSED);
+    }
+    expect(tracked(family)).toMatchObject({ denied: 0 });
+  });
+
   it('ICMP errors about an allowed connection pass to its end, others are judged by themselves', () => {
     deny(GROUP.b, GROUP.a);
     deny(GROUP.b, GROUP.c);
