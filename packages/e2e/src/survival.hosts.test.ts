@@ -25,7 +25,10 @@ describe.each(ENGINES)('engine %s', (engine) => {
 
   beforeAll(async () => {
     await rig.up('--engine', engine, '--store', 'etcd');
-    for (const host of HOSTS) await copyFile(await snapshot(host), `${await snapshot(host)}.old`);
+    for (const host of HOSTS) {
+      const file = await snapshot(host);
+      await eventually('the first snapshot is written', () => copyFile(file, `${file}.old`));
+    }
     await rig.netctl('net', 'create', '--subnet', '10.1.1.0/24', '--gateway', '10.1.1.254', 'live');
     for (const host of HOSTS) await eventually('the Docker network', () => rig.docker(host, 'network', 'inspect', 'live'));
     from = await container(MASTER, 'from');

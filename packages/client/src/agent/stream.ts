@@ -75,7 +75,7 @@ export class AgentStream {
   }
 
   async #run(): Promise<void> {
-    const { base, max } = this.#options.backoffMs ?? { base: 100, max: 3_000 };
+    const { base, max } = this.#options.backoffMs ?? { base: 100, max: 1_000 };
     const { signal } = this.#stopping;
     for (let attempt = 0; !signal.aborted; attempt++) {
       const url = this.#options.pool.preferred;
