@@ -281,27 +281,13 @@ describe('a connection and its reasons', () => {
     expect(width(connections)).toBeLessThanOrEqual(80);
   });
 
-  test('a staged policy: diff names the live connection it would cut, and nothing is cut', async () => {
+  const stageDenial = async () => {
     await netctl('policy', 'stage', '-t', 'shop', 'web');
-    await netctl(
-      'policy',
-      'rule-add',
-      '--staged',
-      '-t',
-      'shop',
-      '-d',
-      'in',
-      '-l',
-      'tcp',
-      '-P',
-      '9000',
-      '-p',
-      '20',
-      '-j',
-      'deny',
-      'web',
-      'stop',
-    );
+    await netctl(...'policy rule-add --staged -t shop -d in -l tcp -P 9000 -p 20 -j deny web stop'.split(' '));
+  };
+
+  test('a staged policy: diff names the live connection it would cut, and nothing is cut', async () => {
+    await stageDenial();
     const { code, stdout } = await tryNetctl('policy', 'diff', '-t', 'shop', 'web');
     expect(code).toBe(1);
     expect(stdout).toMatch(/^\+ rule shop:web:stop /m);
@@ -315,26 +301,7 @@ describe('a connection and its reasons', () => {
   });
 
   test('… and committed, it is cut within a second, and the history says so', async () => {
-    await netctl('policy', 'stage', '-t', 'shop', 'web');
-    await netctl(
-      'policy',
-      'rule-add',
-      '--staged',
-      '-t',
-      'shop',
-      '-d',
-      'in',
-      '-l',
-      'tcp',
-      '-P',
-      '9000',
-      '-p',
-      '20',
-      '-j',
-      'deny',
-      'web',
-      'stop',
-    );
+    await stageDenial();
     expect(await flowing()).toBe(true);
     await netctl('policy', 'commit', '-t', 'shop', 'web');
     await new Promise((wake) => setTimeout(wake, 1_000));

@@ -11,6 +11,8 @@ const [HERE, THERE] = ['bench-rt-a', 'bench-rt-b'] as const;
 const MANY = 1_000;
 const PINGS = 20_000;
 const OWN = /^bench-(many\d+|rt-[ab])$/;
+/** Netmaster's. */
+const DEFAULT_PRIVATE_SUBNET = '172.19.0.0/16';
 const PORTS = { ours: 25_201, docker: 25_202 } as const;
 
 /** A container that serves iperf3; `-p HOST:5201` when published. */
@@ -25,7 +27,8 @@ export async function routingSuite(rounds: number): Promise<Result[]> {
   const name = (i: number): string => `bench-many${i}`;
   try {
     await removeNetworks();
-    await netctl('global', 'set', '--fwd-mode', 'routing');
+    // Docker may have given the default one to docker_gwbridge, after the networks of the other suites.
+    await netctl('global', 'set', '--fwd-mode', 'routing', '--private-subnet', '10.254.0.0/16');
     await docker(MASTER, 'network', 'create', BRIDGE);
     for (const [i, network] of [HERE, THERE].entries()) {
       await netctl('net', 'create', `--subnet=10.79.${i}.0/24`, `--gateway=10.79.${i}.254`, network);
@@ -128,7 +131,7 @@ export async function routingSuite(rounds: number): Promise<Result[]> {
     // Again, as long as one is left: a busy machine may answer late, or a container's endpoint may still be on its way out.
     await eventually('no network of the suite is left', () => removeOwn(client), 120_000);
     client.close();
-    await netctl('global', 'set', '--fwd-mode', 'bridge');
+    await netctl('global', 'set', '--fwd-mode', 'bridge', '--private-subnet', DEFAULT_PRIVATE_SUBNET);
   }
 }
 
