@@ -78,11 +78,12 @@ describe('selftest', () => {
       /^vxlan +ping +answered +2\/2 +2\/2$/m,
       /^vxlan +ping of 1450 bytes, in one piece +answered +2\/2 +2\/2$/m,
       /^vxlan +name +answered +2\/2 +2\/2$/m,
+      /^vxlan +ping, denied by policy +silent +2\/2 +4\/4$/m,
       /^vxlan +ping, IPv6 +answered +2\/2 +2\/2$/m,
       /^vxlan +tcp\/8000, allowed by policy +answered +2\/2 +4\/4$/m,
       /^vxlan +tcp\/8001, denied by policy +silent +2\/2 +4\/4$/m,
       /^twin +tcp\/8000 to the other tenant's +silent +2\/2 +2\/2$/m,
-      /^64 probes between 8 containers on 2 hosts: all passed$/m,
+      /^66 probes between 8 containers on 2 hosts: all passed$/m,
     ])
       expect(stdout).toMatch(line);
     await nothingIsLeft();
@@ -97,7 +98,7 @@ describe('selftest', () => {
     expect(stdout).toMatch(/^vxlan +ping of 1450 bytes, in one piece +answered +2\/2 +✗ 0\/2$/m);
     expect(stdout).toMatch(/^✗ vxlan: ping of 1450 bytes, in one piece: selftest-[0-9a-f]{8}-1-open on$/m);
     expect(stdout).toMatch(/^ {4} +✓ source /m);
-    expect(stdout).toMatch(/^64 probes .*: 4 FAILED$/m);
+    expect(stdout).toMatch(/^66 probes .*: 4 FAILED$/m);
   });
 
   test('a host whose engine is not given is said not to be tested', async () => {

@@ -85,23 +85,23 @@ export function probesOf(plan: Plan, running: readonly Running[], { mtu, routing
       );
       const vxlan = first.network;
       const size = mtu.get(vxlan);
-      // Echo requests of one identifier, and containers' processes have few, are one conversation: whoever may answer there may ask.
-      const mayPing = place === target ? guarded : open;
-      ask(vxlan, 'ping', true, mayPing, toOpen, ping);
-      if (size !== undefined) ask(vxlan, largeText(size), true, mayPing, toOpen, large(size));
-      ask(vxlan, 'name', true, mayPing, toOpen, name);
-      ask(vxlan, `tcp/${DENIED_PORT}, no policy`, true, mayPing, toOpen, tcp(DENIED_PORT));
+      // On its own host it would ask itself.
+      const asker = place === target ? guarded : open;
+      ask(vxlan, 'ping', true, asker, toOpen, ping);
+      if (size !== undefined) ask(vxlan, largeText(size), true, asker, toOpen, large(size));
+      ask(vxlan, 'name', true, asker, toOpen, name);
+      ask(vxlan, `tcp/${DENIED_PORT}, no policy`, true, asker, toOpen, tcp(DENIED_PORT));
       for (const from of [open, guarded]) {
         ask(vxlan, `tcp/${ALLOWED_PORT}, allowed by policy`, true, from, toGuarded, tcp(ALLOWED_PORT));
         ask(vxlan, `tcp/${DENIED_PORT}, denied by policy`, false, from, toGuarded, tcp(DENIED_PORT));
-        if (place !== target) ask(vxlan, 'ping, denied by policy', false, from, toGuarded, ping);
+        ask(vxlan, 'ping, denied by policy', false, from, toGuarded, ping);
       }
       if (first.subnet6 !== '' && toOpen?.ip6 !== '' && toGuarded?.ip6 !== '') {
         const ping6 = ({ ip6 }: Running): Sent => ({ kind: 'ping', address: ip6 });
         const tcp6 =
           (port: number) =>
           ({ ip6 }: Running): Sent => ({ kind: 'tcp', address: ip6, port });
-        ask(vxlan, 'ping, IPv6', true, mayPing, toOpen, ping6);
+        ask(vxlan, 'ping, IPv6', true, asker, toOpen, ping6);
         ask(vxlan, `tcp/${ALLOWED_PORT}, IPv6, allowed by policy`, true, open, toGuarded, tcp6(ALLOWED_PORT));
         ask(vxlan, `tcp/${DENIED_PORT}, IPv6, denied by policy`, false, open, toGuarded, tcp6(DENIED_PORT));
       }
