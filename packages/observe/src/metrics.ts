@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 export interface MetricOptions {
@@ -21,10 +22,10 @@ export interface Metrics {
 /** Seconds, from a local look-up (100 µs) to a call that has failed (10 s). */
 export const LATENCY_BUCKETS = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
 
-/** `prefix` names the program; process metrics (CPU, memory, event-loop lag, GC, handles) come with it unless switched off. */
+/** `prefix` names the program; process metrics (CPU, memory, use of the event loop, GC, handles) come with it unless switched off. */
 export function createMetrics(prefix: string, options: { readonly processMetrics?: boolean } = {}): Metrics {
   const registry = new Registry();
-  if (options.processMetrics ?? true) collectDefaultMetrics({ register: registry, prefix: `${prefix}_` });
+  if (options.processMetrics ?? true) processMetrics(registry, `${prefix}_`);
   const common = ({ name, help, labels }: MetricOptions) => ({
     name: `${prefix}_${name}`,
     help,
@@ -50,4 +51,28 @@ export function createMetrics(prefix: string, options: { readonly processMetrics
     histogram: (metric) => new Histogram({ ...common(metric), buckets: [...(metric.buckets ?? LATENCY_BUCKETS)] }),
     render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
   };
+}
+
+/** The longest a timer of Node's can wait: 24 days. */
+const NEVER_MS = 2 ** 31 - 1;
+
+/**
+ * prom-client's own, but for the percentiles of the event loop's delay: a timer that fires a hundred times a second measures them, which costs an
+ * idle program more than everything else it does. How busy the loop was since the last scrape is known without any timer.
+ */
+function processMetrics(registry: Registry, prefix: string): void {
+  collectDefaultMetrics({ register: registry, prefix, eventLoopMonitoringPrecision: NEVER_MS });
+  for (const of of ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'])
+    registry.removeSingleMetric(`${prefix}nodejs_eventloop_lag_${of}_seconds`);
+  let last = performance.eventLoopUtilization();
+  new Gauge({
+    name: `${prefix}nodejs_eventloop_utilization_ratio`,
+    help: 'Share of the time since the last scrape in which the event loop was at work, 0 to 1.',
+    registers: [registry],
+    collect() {
+      const now = performance.eventLoopUtilization();
+      this.set(performance.eventLoopUtilization(now, last).utilization);
+      last = now;
+    },
+  });
 }
