@@ -172,7 +172,7 @@ describe('services', () => {
     await m.tenant('blue');
     await m.network('blue:n', { encap: 'vxlan', subnet: '10.1.1.0/24' });
     await service('blue:s');
-    expect((await m.remove('/api/v1/networks/blue:n/')).text).toBe('cannot delete n has 1 services \n');
+    expect((await m.remove('/api/v1/networks/blue:n/')).text).toBe('cannot delete n has 1 services \ndelete them first: s\n');
     expect((await m.remove('/api/v1/tenants/blue/')).line).toBe('cannot delete blue has 1 services');
     await service('blue:s', { selectors: ['x=y'] });
     expect((await m.get('/api/v1/serviceLBs/blue:s/')).body).toMatchObject({ selectors: ['x=y'] });

@@ -1,5 +1,6 @@
 /** Rules of endpoint groups (spec/contiv §1.4, §6.2). */
 import { type EndpointGroupInput, formatPrefix, groupKey, ipv4FromNumber, networkKey, Refusal } from '@contiv/model';
+import { refuseNamed } from './naming.js';
 import { answer, Draft, holds, type Plan } from './plan.js';
 import { type Entry, type GroupRecord, keys } from './records.js';
 import type { State } from './state.js';
@@ -56,8 +57,11 @@ export function deleteGroup(state: State, tenant: string, group: string): Plan<v
   const seen = state.group(key);
   if (!seen) throw new Refusal('not-found', 'endpointGroup not found');
   const [profile] = [...state.entries('appProfile', state.appProfilesOfGroup.of(key))];
-  if (profile) throw new Refusal('in-use', `Cannot delete ${group}, associated to appProfile ${profile.place.first}`);
-  if (state.endpointsOfGroup.of(key).size > 0) throw new Refusal('in-use', `Error: EPG ${group} has active endpoints`);
+  if (profile)
+    throw new Refusal('in-use', `Cannot delete ${group}, associated to appProfile ${profile.place.first}`, 'take it out of that first');
+  if (state.endpointsOfGroup.of(key).size > 0)
+    throw new Refusal('in-use', `Error: EPG ${group} has active endpoints`, `netctl group inspect -t ${tenant} ${group} shows them`);
+  refuseNamed(state, 'group', key);
   const draft = new Draft();
   draft.remove(seen);
   return draft.done(undefined);

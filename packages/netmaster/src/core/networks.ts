@@ -1,5 +1,6 @@
 /** Rules of networks (spec/contiv §1.4, §6.1, §6.4). */
 import { formatPrefix, type NetworkInput, networkKey, Refusal } from '@contiv/model';
+import { listed, refuseNamed } from './naming.js';
 import { answer, Draft, type Plan } from './plan.js';
 import { type EntryOf, type GlobalRecord, keys, type NetworkRecord } from './records.js';
 import type { Layout, State } from './state.js';
@@ -35,13 +36,16 @@ export function deleteNetwork(state: State, tenant: string, network: string): Pl
   const key = networkKey(tenant, network);
   const seen = state.network(key);
   if (!seen) throw new Refusal('not-found', 'network not found');
-  const groups = state.groupsOfNetwork.of(key).size;
-  if (groups > 0) throw new Refusal('in-use', `cannot delete ${network} has ${groups} endpoint groups`);
-  const services = state.servicesOfNetwork.of(key).size;
-  if (services > 0) throw new Refusal('in-use', `cannot delete ${network} has ${services} services `);
+  const groups = [...state.entries('group', state.groupsOfNetwork.of(key))].map((g) => g.record.groupName);
+  if (groups.length > 0)
+    throw new Refusal('in-use', `cannot delete ${network} has ${groups.length} endpoint groups`, `delete them first: ${listed(groups)}`);
+  const services = [...state.entries('service', state.servicesOfNetwork.of(key))].map((s) => s.record.serviceName);
+  if (services.length > 0)
+    throw new Refusal('in-use', `cannot delete ${network} has ${services.length} services `, `delete them first: ${listed(services)}`);
   const endpoints = state.endpointsOfNetwork.of(key).size;
   if (endpoints > 0 && seen.record.nwType === 'data')
     throw new Refusal('in-use', 'Error: Network has active endpoints', `netctl net inspect -t ${tenant} ${network} shows them`);
+  refuseNamed(state, 'network', key);
   const draft = new Draft();
   draft.remove(seen);
   // Reservations belong to containers that never came; they go with their network, and so do an infra network's endpoints.

@@ -1,5 +1,6 @@
 /** Rules of the objects that speak of the world outside: services, BGP, ACI and its contracts (spec/contiv §1.4). */
 import { type AciGwInput, type BgpInput, type ExtContractsGroupInput, parseServicePort, Refusal, type ServiceInput } from '@contiv/model';
+import { refuseUsed } from './naming.js';
 import { answer, Draft, holds, type Plan } from './plan.js';
 import { type ExtContractsRecord, keys } from './records.js';
 import type { State } from './state.js';
@@ -26,7 +27,7 @@ export function putExtContracts(state: State, input: ExtContractsGroupInput): Pl
 export function deleteExtContracts(state: State, key: string): Plan<void> {
   const seen = state.extContracts(key);
   if (!seen) throw new Refusal('not-found', 'extContractsGroup not found');
-  if (state.groupsOfExtContracts.of(key).size > 0) throw new Refusal('in-use', 'External contracts group is in-use');
+  refuseUsed(state, state.groupsOfExtContracts.of(key), 'External contracts group is in-use');
   const draft = new Draft();
   draft.remove(seen);
   return draft.done(undefined);

@@ -1,5 +1,6 @@
 /** Rules of policies (spec/contiv §1.4). */
 import { type PolicyInput, Refusal } from '@contiv/model';
+import { refuseUsed } from './naming.js';
 import { answer, Draft, type Plan } from './plan.js';
 import { keys } from './records.js';
 import type { State } from './state.js';
@@ -19,17 +20,24 @@ export function putPolicy(state: State, { tenantName, policyName, admin }: Polic
   return draft.done(undefined);
 }
 
+/** Takes all rules out of it, and what is staged of it. */
+export function emptyPolicy(state: State, key: string): Plan<void> {
+  const draft = new Draft();
+  const policy = state.policy(key);
+  // Rules that are added meanwhile touch the policy.
+  if (policy) draft.touch(policy);
+  for (const rule of state.entries('rule', state.rulesOfPolicy.of(key))) draft.remove(rule);
+  const staged = state.staged(key);
+  if (staged) draft.remove(staged);
+  for (const rule of state.entries('stagedRule', state.stagedRulesOfPolicy.of(key))) draft.remove(rule);
+  return draft.done(undefined);
+}
+
 /** Its rules go with it, and what is staged of it. */
 export function deletePolicy(state: State, key: string): Plan<void> {
   const seen = state.policy(key);
   if (!seen) throw new Refusal('not-found', 'policy not found');
-  const groups = [...state.entries('group', state.groupsOfPolicy.of(key))].map((g) => g.record.groupName).toSorted();
-  if (groups.length > 0)
-    throw new Refusal(
-      'in-use',
-      'Policy is being used',
-      `detach it first from ${groups.length === 1 ? 'group' : 'groups'} ${groups.join(', ')}`,
-    );
+  refuseUsed(state, state.groupsOfPolicy.of(key), 'Policy is being used');
   const draft = new Draft();
   draft.remove(seen);
   draft.clear(keys.rule(`${key}:`));

@@ -1,5 +1,6 @@
 /** Rules of network profiles and application profiles (spec/contiv §1.4). */
 import { type AppProfileInput, type NetprofileInput, Refusal } from '@contiv/model';
+import { refuseUsed } from './naming.js';
 import { answer, Draft, holds, type Plan } from './plan.js';
 import { keys } from './records.js';
 import type { State } from './state.js';
@@ -27,7 +28,7 @@ export function putNetprofile(state: State, input: NetprofileInput): Plan<void> 
 export function deleteNetprofile(state: State, key: string): Plan<void> {
   const seen = state.netprofile(key);
   if (!seen) throw new Refusal('not-found', 'netprofile not found');
-  if (state.groupsOfNetprofile.of(key).size > 0) throw new Refusal('in-use', 'NetProfile is being used');
+  refuseUsed(state, state.groupsOfNetprofile.of(key), 'NetProfile is being used');
   const draft = new Draft();
   draft.remove(seen);
   return draft.done(undefined);
