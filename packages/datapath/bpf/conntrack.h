@@ -33,7 +33,7 @@ static __always_inline bool is_expired(const struct tracked *entry, __u32 now, _
 }
 
 /* Both groups, whichever way the packet goes. A frame from outside that claims to come from a container of this host is forged. */
-static __noinline int judge(const struct packet *p, __u32 to_group, __u32 reversed, struct verdict *verdict)
+__noinline int judge(const struct packet *p, __u32 to_group, __u32 reversed, struct verdict *verdict)
 {
 	__u32 zero = 0;
 	struct config *cfg = bpf_map_lookup_elem(&config, &zero);
@@ -110,7 +110,7 @@ struct beginning {
 };
 
 /* A new entry, and its record. A function of its own: what it keeps on the stack must not count where rules are looked up. */
-static __noinline int begin(struct __sk_buff *skb, const struct packet *p, const union connection *key, const struct beginning *with)
+__noinline int begin(struct __sk_buff *skb, const struct packet *p, const union connection *key, const struct beginning *with)
 {
 	if (!p || !key || !with)
 		return 0;
@@ -226,7 +226,7 @@ static __always_inline __u8 fill_key6(struct connection6 *key, __u32 domain, __u
 }
 
 /* An ICMP error quotes the packet it is about, and goes to who sent that: it belongs to that packet's connection. */
-static __noinline int is_related(struct __sk_buff *skb, const struct packet *p)
+__noinline int is_related(struct __sk_buff *skb, const struct packet *p)
 {
 	if (!p)
 		return 0;
@@ -274,7 +274,7 @@ static __noinline int is_related(struct __sk_buff *skb, const struct packet *p)
 }
 
 /* Later fragments get the ports of the first. */
-static __noinline int complete_fragment(struct packet *p)
+__noinline int complete_fragment(struct packet *p)
 {
 	if (!p)
 		return 0;
@@ -295,7 +295,7 @@ static __noinline int complete_fragment(struct packet *p)
 }
 
 /* A function of its own, as whatever needs much stack: a chain of calls may have 512 bytes in all. */
-static __noinline int check_connection(struct __sk_buff *skb, struct packet *p, __u32 to_group, __u32 epoch)
+__noinline int check_connection(struct __sk_buff *skb, struct packet *p, __u32 to_group, __u32 epoch)
 {
 	if (!p)
 		return DROP_MALFORMED;

@@ -1,6 +1,10 @@
 /* The data path of one host. A packet meets the stages in the order of the files below. They run at the tc hook of seven kinds of
  * interface: a container's host side (both ways), the tunnel, the uplinks of VLANs, and the ways back from the DNS service, from outside and
- * from the queue of those who have a bandwidth. */
+ * from the queue of those who have a bandwidth.
+ *
+ * Functions that are neither static nor inlined are verified once for each program, for whatever arguments, and not anew for every state a
+ * packet may come in: without that the verifier walks ten times as far. Such a function believes no pointer it is given, and what it is
+ * given has to be initialised as a whole. */
 #include <stddef.h>
 #include <stdbool.h>
 #include <linux/bpf.h>

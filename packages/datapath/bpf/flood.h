@@ -3,7 +3,6 @@
 #pragma once
 #include "deliver.h"
 
-/* Functions that are not static are verified once, each by itself: the loops below would be unfolded otherwise. */
 __noinline int copy_to_port(struct __sk_buff *skb, __u32 vni, __u32 number, __u32 from)
 {
 	struct member_key key = { .vni = vni, .number = number };
@@ -23,6 +22,23 @@ __noinline int copy_to_host(struct __sk_buff *skb, __u32 vni, __u32 number)
 
 	if (cfg && to && !set_tunnel(skb, cfg, vni, to->vtep, 0))
 		bpf_clone_redirect(skb, cfg->vxlan_ifindex, 0);
+	return 0;
+}
+
+/* Copies with the numbers from `first` on, some of `count`. The verifier walks through every round of a loop: two short ones are sooner done. */
+#define COPIES_AT_ONCE 32
+
+__noinline int copy_to_ports(struct __sk_buff *skb, __u32 vni, __u32 first, __u32 count, __u32 from)
+{
+	for (__u32 i = 0; i < COPIES_AT_ONCE && first + i < count; i++)
+		copy_to_port(skb, vni, first + i, from);
+	return 0;
+}
+
+__noinline int copy_to_hosts(struct __sk_buff *skb, __u32 vni, __u32 first, __u32 count)
+{
+	for (__u32 i = 0; i < COPIES_AT_ONCE && first + i < count; i++)
+		copy_to_host(skb, vni, first + i);
 	return 0;
 }
 
@@ -48,12 +64,12 @@ __noinline int flood_from(struct __sk_buff *skb, __u32 vni, __u32 port, __u32 fr
 		return drop(port, DROP_NOT_FLOODED);
 	__u32 locals = net->locals, remotes = port ? net->remotes : 0;
 	skb->mark = FROM_US;
-	for (__u32 i = 0; i < MAX_COPIES && i < locals; i++)
-		copy_to_port(skb, vni, i, from);
+	for (__u32 i = 0; i < MAX_COPIES && i < locals; i += COPIES_AT_ONCE)
+		copy_to_ports(skb, vni, i, locals, from);
 	/* The underlay's own routing may look at marks. */
 	skb->mark = 0;
-	for (__u32 i = 0; i < MAX_COPIES && i < remotes; i++)
-		copy_to_host(skb, vni, i);
+	for (__u32 i = 0; i < MAX_COPIES && i < remotes; i += COPIES_AT_ONCE)
+		copy_to_hosts(skb, vni, i, remotes);
 	if (port && is_vlan(vni))
 		copy_to_uplink(skb, vni);
 	return TC_ACT_STOLEN;

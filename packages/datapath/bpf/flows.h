@@ -65,7 +65,7 @@ union connection {
 	struct connection6 six;
 };
 
-static __noinline int tell(__u32 kind, bool is4, const union connection *key, const struct tracked *state)
+__noinline int tell(__u32 kind, bool is4, const union connection *key, const struct tracked *state)
 {
 	if (!state || !key)
 		return 0;

@@ -62,7 +62,7 @@ static __always_inline __u32 port_class(__u32 set, __u32 way, __u8 protocol, __b
 	return number ? *number : 0;
 }
 
-/* The rules of one pattern. Not static, here and below: what is global the kernel verifies by itself, and once. */
+/* The rules of one pattern. */
 __noinline int consider(struct search *s, __u32 pattern)
 {
 	if (!s)

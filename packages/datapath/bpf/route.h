@@ -64,7 +64,7 @@ struct error4 {
 	__u8 quoted[QUOTED];
 } __attribute__((packed));
 
-static __noinline int send_error4(struct __sk_buff *skb, const struct packet *p, __u32 what, __u32 mtu)
+__noinline int send_error4(struct __sk_buff *skb, const struct packet *p, __u32 what, __u32 mtu)
 {
 	struct error4 frame = {};
 	__u32 vni = p ? p->vni : 0;
@@ -111,7 +111,7 @@ struct error6 {
 	__u8 quoted[QUOTED];
 } __attribute__((packed));
 
-static __noinline int send_error6(struct __sk_buff *skb, const struct packet *p, __u32 what, __u32 mtu)
+__noinline int send_error6(struct __sk_buff *skb, const struct packet *p, __u32 what, __u32 mtu)
 {
 	struct error6 frame = {};
 	__u32 vni = p ? p->vni : 0;
@@ -152,7 +152,7 @@ static __always_inline int refuse(struct __sk_buff *skb, const struct packet *p,
 }
 
 /* For the gateway itself: it answers to ping. -1: nothing else is served there. */
-static __noinline int to_gateway(struct __sk_buff *skb, const struct packet *p)
+__noinline int to_gateway(struct __sk_buff *skb, const struct packet *p)
 {
 	if (!p)
 		return TC_ACT_SHOT;

@@ -23,7 +23,7 @@ static __always_inline int into_shaper(struct __sk_buff *skb, const struct confi
 }
 
 /* Sets the differentiated services of an IP packet (RFC 2474) and leaves congestion notification (RFC 3168) alone. Answers whether it failed. */
-static __noinline int mark_dscp(struct __sk_buff *skb, __u32 ethertype, __u32 dscp)
+__noinline int mark_dscp(struct __sk_buff *skb, __u32 ethertype, __u32 dscp)
 {
 	__u8 head[2];
 

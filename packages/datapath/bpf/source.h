@@ -74,7 +74,7 @@ static __always_inline bool honest_arp(struct __sk_buff *skb, const struct port 
 }
 
 /* Options tell link-layer addresses as well: walk the few there are. */
-static __noinline int honest_nd_options(struct __sk_buff *skb, __u32 offset, __u64 mac_of_port)
+__noinline int honest_nd_options(struct __sk_buff *skb, __u32 offset, __u64 mac_of_port)
 {
 #pragma unroll
 	for (int i = 0; i < 4; i++) {

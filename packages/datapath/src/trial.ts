@@ -40,7 +40,7 @@ export interface Places {
 
 /** Tables that one trial's frames write and the next one's must not find. */
 const WRITTEN = ['connections4', 'connections6', 'fragments', 'stations'] as const;
-/** The verifier takes seconds over the programs, and the agent waits for it: they are kept for so long after a trial. */
+/** The verifier takes a quarter of a second over the programs, and the agent waits for it: they are kept for so long after a trial. */
 const KEPT_MS = 300_000;
 
 /** Trials, one at a time, on programs that are loaded for the first of them. */

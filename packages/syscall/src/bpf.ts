@@ -213,6 +213,9 @@ export const pin = (fd: number, path: string): void => void checked(libbpf().pin
 /** The kernel's number of a program. */
 export const programId = (fd: number): number => objectInfo(fd, 8).readUInt32LE(4);
 
+/** How many instructions the verifier walked through when it was loaded; 0 on kernels before 5.16, which do not tell. */
+export const verifiedInstructions = (fd: number): number => objectInfo(fd, 224).readUInt32LE(216);
+
 /** Opens a program by the kernel's number; `undefined` when it is gone. */
 export function programById(id: number): number | undefined {
   const fd = libbpf().programById(id);

@@ -153,6 +153,15 @@ describe('destination', () => {
     expect({ a: bench.delivered('a'), b: bench.delivered('b'), twin: bench.delivered('twin') }).toEqual({ ...before, b: before.b + 2 });
   });
 
+  it('counts members right, however many there are', () => {
+    const before = bench.delivered('b');
+    for (const many of [31, 32, 33, 70]) {
+      bench.setNetwork(VNI, ['a', ...Array<string>(many).fill('b')]);
+      bench.send('a', ethernet(from(A.mac, BROADCAST), ETHERTYPE.ipv4, ping(A.ip, '10.1.0.255' as Ipv4)));
+    }
+    expect(bench.delivered('b')).toBe(before + 31 + 32 + 33 + 70);
+  });
+
   it('does not let a frame for everybody carry a packet for one past the policy', () => {
     bench.setNetwork(VNI, ['a', 'b']);
     const before = bench.delivered('b');
