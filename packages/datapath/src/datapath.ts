@@ -20,6 +20,7 @@ import type {
   UplinkStatus,
 } from './contract.js';
 import { DatapathError, reasonOf } from './errors.js';
+import { Departures } from './flows/departures.js';
 import { KernelFlows, nowUnits } from './flows/source.js';
 import { announce } from './kernel/announce.js';
 import { Counting } from './kernel/counting.js';
@@ -44,6 +45,7 @@ import {
   configEpoch,
   configUplink,
   dnsClientIndex,
+  endpointAddress,
   endpointDomain,
   endpointIfindex,
   endpointKey,
@@ -63,7 +65,7 @@ import {
   withLocals,
 } from './maps/layout.js';
 import { RuleTables } from './maps/rule-tables.js';
-import { Table } from './maps/table.js';
+import { type Replaced, Table } from './maps/table.js';
 import {
   buildTables,
   endpointEntries,
@@ -98,6 +100,7 @@ export class KernelDatapath implements Datapath {
   readonly #netlink: Netlink;
   readonly #underlay: Underlay;
   readonly #programs: Programs;
+  readonly #departures: Departures;
   readonly #trials: Trials;
   readonly #links: PortLinks;
   readonly #counting: Counting;
@@ -152,7 +155,8 @@ export class KernelDatapath implements Datapath {
       uplink: () => this.#uplinks.active,
     });
     const map = (name: string): BpfMap => this.#programs.map(name);
-    this.flows = new KernelFlows(map);
+    this.#departures = new Departures(map);
+    this.flows = new KernelFlows(map, () => this.#departures.takeEnded());
     try {
       this.#uplinks = new Uplinks(this.#netlink, options.uplinks ?? [], map('uplinks'));
       this.#links = new PortLinks(this.#netlink, instance, (vni) => this.#mtuOf(vni));
@@ -160,6 +164,10 @@ export class KernelDatapath implements Datapath {
       this.#counting = new Counting(map);
       this.#config = map('config');
       const table = (name: TableName): Table => new Table(name, map(name));
+      const depart: Replaced = (key, before, after) => {
+        if (!after || endpointIfindex(after) !== endpointIfindex(before))
+          this.#departures.add(endpointDomain(before), endpointAddress(key));
+      };
       this.#tables = {
         rules: table('rules'),
         rule_addresses: table('rule_addresses'),
@@ -169,7 +177,7 @@ export class KernelDatapath implements Datapath {
         members: table('members'),
         networks: table('networks'),
         subnets: table('subnets'),
-        endpoints: table('endpoints'),
+        endpoints: new Table('endpoints', map('endpoints'), depart),
         dns_clients: table('dns_clients'),
         local_macs: table('local_macs'),
         ports: table('ports'),
@@ -205,6 +213,7 @@ export class KernelDatapath implements Datapath {
 
   async addPort(port: DatapathPort, peerName: string): Promise<void> {
     await this.#links.gone(port.name);
+    if (!this.#places.has(port.name)) await this.#succeed(port);
     const ifindex = this.#links.make(port, peerName, this.#programs.programs);
     const known = this.#places.get(port.name);
     const index = known?.ifindex === ifindex ? known.index : this.#freeIndex();
@@ -225,6 +234,14 @@ export class KernelDatapath implements Datapath {
       await this.removePort(port.name);
       throw error;
     }
+  }
+
+  /** Whoever had these addresses before leaves no connection to the one who gets them. */
+  async #succeed({ vni, mac, ip, ip6 }: DatapathPort): Promise<void> {
+    const domain = this.#domainOf(vni);
+    const keys = endpointKeys(vni, domain, mac, ip, ip6);
+    for (const key of keys) this.#tables.endpoints.delete(key);
+    await this.#departures.done(domain, keys.map(endpointAddress));
   }
 
   /** Its share of its group's bandwidth; where that cannot be had, the next whole apply says why. */
@@ -348,6 +365,7 @@ export class KernelDatapath implements Datapath {
 
   close(): void {
     clearInterval(this.#watch);
+    this.#departures.close();
     this.flows.close();
     this.#trials.close();
     this.#programs.close();

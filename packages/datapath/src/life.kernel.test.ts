@@ -263,11 +263,29 @@ describe('what a crash leaves', () => {
 });
 
 it('a container comes and goes without a whole apply', async () => {
-  const added = await pair.add(BLUE, 5, 'one');
+  let added = await pair.add(BLUE, 5, 'one');
   expect(await added.ping('10.1.0.5')).toBe(1);
   const far = await pair.add(BLUE, 6, 'two');
   expect(await added.ping('10.1.0.6', '-c 1 -W 0.3')).toBe(0);
   await pair.workers.one.call('upsertEndpoint', { ...endpointOf(far.port), at: { vtep: VTEPS[4].two } });
+  await pair.workers.two.call('upsertEndpoint', { ...endpointOf(added.port), at: { vtep: VTEPS[4].one } });
+  expect(await added.ping('10.1.0.6')).toBe(1);
+  // Whoever gets an address next inherits none of its connections, neither on its host nor on others.
+  const connections = async (side: 'one' | 'two'): Promise<number> => {
+    const dump = await pair.hosts[side].inside(`bpftool map dump pinned ${PINS}/maps/connections4 -j`);
+    return dump.split('"0xc8","0x00","0x00","0x00"').length - 1;
+  };
+  for (const side of SIDES) expect(await connections(side)).toBeGreaterThan(0);
+  await pair.workers.one.call('removePort', added.port.name);
+  await pair.workers.two.call('removeEndpoint', BLUE, added.port.ip, added.port.ip6);
+  added.remove();
+  pair.placed.splice(
+    pair.placed.findIndex(({ container }) => container === added),
+    1,
+  );
+  added = await pair.add(BLUE, 5, 'one');
+  expect(await connections('one')).toBe(0);
+  await expect.poll(() => connections('two'), { timeout: 3_000 }).toBe(0);
   await pair.workers.two.call('upsertEndpoint', { ...endpointOf(added.port), at: { vtep: VTEPS[4].one } });
   expect(await added.ping('10.1.0.6')).toBe(1);
   await pair.workers.one.call('removeEndpoint', BLUE, far.port.ip, far.port.ip6);

@@ -36,9 +36,12 @@ export class KernelFlows implements FlowSource {
   /** Mapped at first use; gone for good once closed. */
   #ring: RingBuffer | undefined;
   #closed = false;
+  readonly #departed: () => TrackedConnection[];
 
-  constructor(map: (name: string) => BpfMap) {
+  /** @param departed connections that ended because a container left, since the last call. */
+  constructor(map: (name: string) => BpfMap, departed: () => TrackedConnection[] = () => []) {
     this.#map = map;
+    this.#departed = departed;
   }
 
   limit(limits: FlowLimits | undefined): void {
@@ -48,10 +51,15 @@ export class KernelFlows implements FlowSource {
   read(take: (event: FlowEvent) => void, most: number): number {
     if (this.#closed) return 0;
     this.#ring ??= new RingBuffer(this.#map('flows'));
-    return this.#ring.read((bytes) => {
+    const told = this.#ring.read((bytes) => {
       const event = parseEvent(bytes);
       if (event) take(event);
     }, most);
+    if (told >= most) return told;
+    // Their beginnings have all been read.
+    const departed = this.#departed();
+    for (const connection of departed) take({ kind: 'ended', connection });
+    return told + departed.length;
   }
 
   connections(wanted: (connection: TrackedConnection) => boolean): TrackedConnection[] {

@@ -214,6 +214,9 @@ export interface EndpointValue {
     | 'router';
 }
 
+/** The address in an endpoint's key, in 16 bytes. */
+export const endpointAddress = (key: Buffer): Buffer => key.subarray(4, 20);
+
 /** `struct endpoint` */
 export function endpointBytes({ group, mac, vni, domain, at }: EndpointValue): Buffer {
   const bytes = Buffer.alloc(40);

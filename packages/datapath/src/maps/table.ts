@@ -4,14 +4,20 @@ import type { ApplyMode } from '../contract.js';
 import { diffTable } from './diff.js';
 import { describe, type Entries, type KeyText, keyBytes, keyText, type TableName } from './tables.js';
 
+/** `after`: none where the entry is gone. */
+export type Replaced = (key: Buffer, before: Buffer, after: Buffer | undefined) => void;
+
 export class Table {
   readonly name: TableName;
   readonly #map: BpfMap;
   #known: Entries | undefined;
+  readonly #replaced: Replaced | undefined;
 
-  constructor(name: TableName, map: BpfMap) {
+  /** @param replaced is told of entries that are removed or become others. */
+  constructor(name: TableName, map: BpfMap, replaced?: Replaced) {
     this.name = name;
     this.#map = map;
+    this.#replaced = replaced;
   }
 
   get max(): number {
@@ -26,14 +32,19 @@ export class Table {
   set(key: Buffer, value: Buffer): boolean {
     const text = keyText(key);
     if (this.#known?.get(text)?.equals(value)) return false;
+    const before = this.#replaced && this.#map.get(key);
     this.#map.set(key, value);
     this.#known?.set(text, value);
+    if (before) this.#replaced?.(key, before, value);
     return true;
   }
 
   delete(key: Buffer): boolean {
     this.#known?.delete(keyText(key));
-    return this.#map.delete(key);
+    const before = this.#replaced && this.#map.get(key);
+    const there = this.#map.delete(key);
+    if (before) this.#replaced?.(key, before, undefined);
+    return there;
   }
 
   /** Removes an entry of an array. */
@@ -100,6 +111,11 @@ export class Table {
     const refused = this.#put(put);
     const missing = new Set(refused.map(([key]) => key));
     this.#known = new Map([...desired].filter(([key]) => !missing.has(key)));
+    const tell = (key: KeyText, after?: Buffer): void => {
+      const before = this.#replaced && kernel.get(key);
+      if (before) this.#replaced?.(keyBytes(key), before, after);
+    };
+    for (const [key, value] of put) if (!missing.has(key)) tell(key, value);
     const fresh = put.filter(([key]) => !strange.has(key)).length;
     return {
       written: fresh + remove.filter((key) => !strange.has(key)).length,
@@ -110,6 +126,7 @@ export class Table {
         for (const key of remove) {
           if (this.#isArray) this.#map.set(keyBytes(key), Buffer.alloc(this.#map.shape.valueSize));
           else this.#map.delete(keyBytes(key));
+          tell(key);
         }
         return remove.length;
       },

@@ -1,16 +1,23 @@
 /** What the programs tell of connections: beginning, end, denial, counters, and what they leave out under a flood. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { FlowEvent, FlowLimits } from '../flows/codec.js';
+import { Departures } from '../flows/departures.js';
 import { KernelFlows } from '../flows/source.js';
+import { endpointAddress, endpointKey } from '../maps/layout.js';
 import { A, B, type Bench, C, GROUP, type Station, standardBench, VNI, VTEP } from '../testing/bench.js';
 import { ETHERTYPE, ethernet, ipv4, ipv6, PROTOCOL, TCP, tcp, udp } from '../testing/packets.js';
 
 const LIMITS: FlowLimits = { opened: 1_000, denied: 50, logged: 20, deniedEach: 10 };
 let bench: Bench;
 let flows: KernelFlows;
+let departures: Departures;
 beforeAll(() => {
   bench = standardBench();
-  flows = new KernelFlows((name) => bench.map(name));
+  departures = new Departures((name) => bench.map(name));
+  flows = new KernelFlows(
+    (name) => bench.map(name),
+    () => departures.takeEnded(),
+  );
 });
 beforeEach(() => flows.limit(LIMITS));
 afterEach(() => {
@@ -19,6 +26,7 @@ afterEach(() => {
   bench.clear('flow_sources');
 });
 afterAll(() => {
+  departures.close();
   flows.close();
   bench.close();
 });
@@ -92,6 +100,63 @@ describe.each([4, 6] as const)('IPv%i', (family) => {
       }
     }
     expect(flows.connections(() => true)).toEqual([]);
+  });
+});
+
+describe('a container that leaves', () => {
+  const address = (of: Station, family: Family) => endpointAddress(endpointKey(VNI, family === 4 ? of.ip : of.ip6));
+  const present = () =>
+    flows
+      .connections(() => true)
+      .map(({ src, dst }) => `${src.ip} ${src.port} > ${dst.ip}`)
+      .sort();
+
+  it.each([4, 6] as const)('takes its IPv%i connections along, whoever opened them, and their ends are told', async (family) => {
+    const [a, b, c] = [A, B, C].map((station) => (family === 4 ? station.ip : station.ip6));
+    segment(A, B, 40_000, 80, TCP.syn, family);
+    segment(C, A, 40_001, 80, TCP.syn, family);
+    segment(C, B, 40_002, 80, TCP.syn, family);
+    departures.add(VNI, address(A, family));
+    await departures.done(VNI, [address(A, family)]);
+    expect(present()).toEqual([`${c} 40002 > ${b}`]);
+    expect(
+      events()
+        .map(short)
+        .filter((line) => line.startsWith('ended'))
+        .sort(),
+    ).toEqual([`ended 6 ${a} 40000 > ${b} 80 rule 0 out`, `ended 6 ${c} 40001 > ${a} 80 rule 0 out`].sort());
+    expect(events()).toEqual([]);
+  });
+
+  it('leaves those of the same address in another network, and what its successor has begun since', async () => {
+    segment(A, B, 40_000, 80, TCP.syn);
+    const [[key, value]] = bench.map('connections4').entries() as [[Buffer, Buffer]];
+    const later = Buffer.from(value);
+    later.writeUInt32LE(value.readUInt32LE(16) + 10, 16);
+    const other = Buffer.from(key);
+    other.writeUInt32LE(VNI + 1, 0);
+    departures.add(VNI, address(A, 4));
+    bench.map('connections4').set(key, later);
+    bench.map('connections4').set(other, value);
+    await departures.done(VNI, [address(A, 4)]);
+    expect(present().length).toBe(2);
+  });
+
+  it('is swept away without anybody who waits, and a large table holds up nobody for long', async () => {
+    flows.limit({ ...LIMITS, opened: 1_000_000 });
+    bench.sendMany('a', callsOfA(60_000));
+    segment(C, B, 40_002, 80, TCP.syn);
+    departures.add(VNI, address(A, 4));
+    let turns = 0;
+    const count = () => {
+      turns++;
+      timer = setImmediate(count);
+    };
+    let timer = setImmediate(count);
+    await expect.poll(() => bench.map('connections4').count(), { timeout: 5_000, interval: 100 }).toBe(1);
+    clearImmediate(timer);
+    expect(turns).toBeGreaterThan(20);
+    expect(events().filter(({ kind }) => kind === 'ended').length).toBeGreaterThan(0);
   });
 });
 
