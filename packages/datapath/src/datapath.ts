@@ -498,8 +498,13 @@ export class KernelDatapath implements Datapath {
     // Tables that may lack something are no reason to let go of complete ones.
     if (this.#staged && mode === 'exact') await attempt(() => this.#exchange());
     for (const work of finish) await attempt(work);
-    await attempt(() => void repaired.push(...this.#rules.finish(mode, switched)));
     if (decideAgain) await attempt(() => this.#nextEpoch());
+    // Nobody waits for this: what goes is referred to by nobody, and reading all of it back takes a while.
+    await attempt(() => {
+      const differed = this.#rules.finish(mode, switched);
+      repaired.push(...differed);
+      if (differed.length > 0) this.#nextEpoch();
+    });
     await attempt(() => {
       written += leaveShaper?.() ?? 0;
       if (mode === 'exact' && !this.#staged && sharers.length === 0 && this.#shaper.removeDevice()) this.#writeConfig();

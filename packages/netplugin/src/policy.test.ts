@@ -1,5 +1,6 @@
 import { emptyMirror, type Mirror } from '@contiv/client';
 import { decide, type Opening, type RuleState, ruleNumber } from '@contiv/model';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { groupNumber, Policies, UNKNOWN_GROUP, ungrouped } from './policy.js';
 
@@ -147,5 +148,35 @@ describe('policies of a host', () => {
     // Another group of that name is another peer.
     mirror.groups.set('blue:db', { key: 'blue:db', tenant: 'blue', group: 'db', network: 'n', id: 9 });
     expect(policies.of(mirror, BLUE).subjects.get(7)).not.toBe(second.get(7));
+  });
+
+  test('follow rules that come, go, change and change places as if they were all read anew, and keep what stays', () => {
+    const edit = fc.record({ what: fc.constantFrom('add', 'remove', 'change', 'first'), at: fc.nat(30), named: fc.boolean() });
+    const edits = fc.array(fc.array(edit, { maxLength: 4 }), { maxLength: 8 });
+    fc.assert(
+      fc.property(edits, (rounds) => {
+        let count = 0;
+        const fresh = (named: boolean) => rule('p', String(count++), named ? { group: 'db' } : { priority: 1 + (count % 9) });
+        let rules = Array.from({ length: 12 }, (_, i) => fresh(i % 3 === 0));
+        const policies = new Policies();
+        let last = policies.of(mirrorOf(rules), BLUE).subjects.get(7);
+        for (const round of rounds) {
+          const before = rules;
+          for (const { what, at, named } of round) {
+            const place = at % Math.max(1, rules.length);
+            if (what === 'add') rules = [...rules, fresh(named)];
+            else if (what === 'remove') rules = rules.toSpliced(place, 1);
+            else if (what === 'change') rules = rules.toSpliced(place, 1, fresh(named));
+            else rules = [...rules.slice(place), ...rules.slice(0, place)];
+          }
+          const now = policies.of(mirrorOf(rules), BLUE).subjects.get(7);
+          expect(now).toEqual(new Policies().of(mirrorOf(rules), BLUE).subjects.get(7));
+          const numbers = new Set(before.filter((r) => rules.includes(r)).map((r) => ruleNumber(r.key)));
+          const kept = last?.rules.filter((r) => numbers.has(r.number)) ?? [];
+          expect(kept.every((r) => now?.rules.includes(r))).toBe(true);
+          last = now;
+        }
+      }),
+    );
   });
 });

@@ -13,17 +13,15 @@ import { Side } from './side.js';
 
 export class Compilation {
   readonly #sides = [new Side('in'), new Side('out')];
-  #rules: ReadonlySet<PolicyRule> = new Set();
+  #rules: readonly PolicyRule[] = [];
 
   /**
-   * The rules from now on; those that stay are known by their identity. Answers what differs from before.
+   * The rules from now on, each once; those that stay are known by their identity. Answers what differs from before.
    * @throws TooLarge; it is of no use after that.
    */
   update(rules: readonly PolicyRule[]): Difference {
-    const next = new Set(rules);
-    const gone = [...this.#rules].filter((rule) => !next.has(rule));
-    const come = [...next].filter((rule) => !this.#rules.has(rule));
-    this.#rules = next;
+    const { gone, come } = exchanged(this.#rules, rules);
+    this.#rules = rules;
     const difference = joined(this.#sides.map((side) => side.update(gone, come)));
     if (this.#sides.reduce((sum, side) => sum + side.size, 0) > MAX_ENTRIES) throw new TooLarge();
     return difference;
@@ -39,6 +37,19 @@ export class Compilation {
     const [into, out] = this.#sides.map((side) => side.patterns);
     return { in: into ?? 0, out: out ?? 0 };
   }
+}
+
+/** What is only in one of two lists. Few of many change at a time, and what stays before and behind them is not worth a look-up each. */
+export function exchanged<T>(before: readonly T[], after: readonly T[]): { readonly gone: readonly T[]; readonly come: readonly T[] } {
+  const shorter = Math.min(before.length, after.length);
+  let head = 0;
+  while (head < shorter && before[head] === after[head]) head++;
+  let tail = 0;
+  while (tail < shorter - head && before.at(-1 - tail) === after.at(-1 - tail)) tail++;
+  const old = before.slice(head, before.length - tail);
+  const fresh = after.slice(head, after.length - tail);
+  const [had, has] = [new Set(old), new Set(fresh)];
+  return { gone: old.filter((item) => !has.has(item)), come: fresh.filter((item) => !had.has(item)) };
 }
 
 /** A set compiled for the first time. */

@@ -86,8 +86,9 @@ export class Classifier<User> {
   /** Prefixes are nested or apart: sorted like this, those a prefix lies in are the ones that are still open. */
   #sorted: Node<User>[] = [];
   #fresh: Node<User>[] = [];
+  /** Prefixes that predicates have come to or gone from since the last `settle`. */
+  #touched = new Set<Node<User>>();
   #lastId = 0;
-  #stale = false;
 
   constructor(width: number) {
     this.#width = width;
@@ -126,20 +127,21 @@ export class Classifier<User> {
   settle(): Reclassified<User> {
     const prefixes: Classified[] = [];
     const memberships: Membership<User>[] = [];
-    if (!this.#stale) return { prefixes, memberships };
-    this.#stale = false;
+    if (this.#touched.size === 0) return { prefixes, memberships };
     const touched = new Set<Class<User>>();
-    const all = [...this.#sorted, ...this.#fresh];
-    this.#fresh = [];
-    for (const node of all) {
-      if (node.own.size > 0) continue;
+    const gone = [...this.#touched].filter((node) => node.own.size === 0);
+    this.#touched = new Set();
+    for (const node of gone) {
       this.#nodes.delete(nameOf(node));
       if (!node.class) continue;
       prefixes.push([node, undefined]);
       touched.add(node.class);
       node.class.size--;
     }
-    this.#sorted = all.filter((node) => node.own.size > 0).sort(outerFirst);
+    const isUsed = (node: Node<User>) => node.own.size > 0;
+    if (gone.length > 0) this.#sorted = this.#sorted.filter(isUsed);
+    insert(this.#sorted, this.#fresh.filter(isUsed));
+    this.#fresh = [];
     const open: Node<User>[] = [];
     for (const node of this.#sorted) {
       while ((open.at(-1)?.last ?? node.value) < node.value) open.pop();
@@ -180,7 +182,7 @@ export class Classifier<User> {
       this.#fresh.push(node);
     }
     node.changed = true;
-    this.#stale = true;
+    this.#touched.add(node);
     return node;
   }
 
@@ -205,7 +207,28 @@ export class Classifier<User> {
 
 export const nameOf = ({ value, length }: Prefix): string => `${value.toString(16)}/${length}`;
 
+const FEW = 64;
+
 const outerFirst = (a: Prefix, b: Prefix): number => (a.value < b.value ? -1 : a.value > b.value ? 1 : a.length - b.length);
+
+/** Into a sorted list; a few are put into their places, for comparing all of them takes longer. */
+function insert<P extends Prefix>(sorted: P[], more: readonly P[]): void {
+  if (more.length > FEW) {
+    for (const each of more) sorted.push(each);
+    sorted.sort(outerFirst);
+    return;
+  }
+  for (const each of more) {
+    let [low, high] = [0, sorted.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const at = sorted[middle];
+      if (at && outerFirst(at, each) < 0) low = middle + 1;
+      else high = middle;
+    }
+    sorted.splice(low, 0, each);
+  }
+}
 
 /** FNV-1a */
 function hashOf(text: string): number {
