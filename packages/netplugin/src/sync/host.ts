@@ -11,6 +11,12 @@ import { Loop } from './loop.js';
 /** Whatever is younger may be in the middle of a driver call, or of a container's start. */
 const GRACE_MS = 30_000;
 
+/**
+ * An endpoint that the engine's network has and no container does: its container is still being started, however slowly. An engine that has
+ * not got further by then has forgotten it.
+ */
+const STARTING_MS = 15 * 60_000;
+
 /** How long the stream may take to bring an endpoint just made. */
 const CLAIM_AFTER_MS = 10_000;
 
@@ -57,9 +63,11 @@ export class HostSync {
       if (wait >= 0) this.#loop.soon(wait + 100);
       return wait < 0;
     };
-    for (const record of state.endpoints.values()) {
-      if (record.stage !== 'deleting' && !present.has(record.endpointId) && settled(record.createdAt)) await this.#drop(record);
-    }
+    const unseen = state.endpoints
+      .values()
+      .filter((record) => record.stage !== 'deleting' && !present.has(record.endpointId) && settled(record.createdAt));
+    const starting = await this.#starting(unseen.filter((record) => began - record.createdAt < STARTING_MS));
+    for (const record of unseen) if (!starting.has(record.endpointId)) await this.#drop(record);
     for (const record of state.reservations.values()) {
       if (!record.kept && record.releasing !== true && settled(record.createdAt)) void forgetReservation(this.#context, record, 0);
     }
@@ -86,6 +94,16 @@ export class HostSync {
         'released what this host no longer has',
       );
     return errors.length === 0;
+  }
+
+  /** Which of them the engine's networks have. Containers say so only when their start is over, which may take minutes on a busy host. */
+  async #starting(records: readonly EndpointRecord[]): Promise<ReadonlySet<string>> {
+    const ids = new Set<string>();
+    for (const networkId of new Set(records.map((record) => record.networkId))) {
+      const network = await this.#engine.network(networkId);
+      for (const { EndpointID } of Object.values(network?.Containers ?? {})) ids.add(EndpointID);
+    }
+    return new Set(records.map((record) => record.endpointId).filter((id) => ids.has(id)));
   }
 
   /** The engine does not have this endpoint any more. */
