@@ -84,6 +84,8 @@ export interface PublishedPort {
 export interface DatapathOutside {
   /** A /16 of which every local container has an address outside; its last but one is the host's. */
   readonly privateSubnet: Prefix4;
+  /** The first free one of these takes its place on a host that uses it otherwise. */
+  readonly spareSubnets?: readonly Prefix4[];
   /** IPv6 leads out, too, by a unique local /64 that follows from the private subnet. */
   readonly ipv6: boolean;
   readonly published: readonly PublishedPort[];

@@ -190,12 +190,16 @@ describe('desiredDatapath', () => {
     mirror.networks.set('default:net', { ...network('default', 'net', 1), ...six });
     expect(outside()).toEqual({
       privateSubnet: { address: '172.19.0.0', length: 16 },
+      spareSubnets: expect.arrayContaining([{ address: '198.19.0.0', length: 16 }]),
       ipv6: true,
       published: [
         { port: first?.port, protocol: 'tcp', hostIp: '::', hostPort: 80, containerPort: 2 },
         { port: first?.port, protocol: 'tcp', hostPort: 81, containerPort: 1 },
       ],
     });
+    // One that somebody chose is not replaced.
+    mirror.global = { ...mirror.global, pvtSubnet: '172.20.0.0/16' };
+    expect(outside()).toMatchObject({ privateSubnet: { address: '172.20.0.0' }, spareSubnets: [] });
     // On a VLAN it is the physical network's router.
     mirror.networks.set('default:net', { ...network('default', 'net', 1, 'vlan'), ...six });
     expect(outside()).toBeUndefined();

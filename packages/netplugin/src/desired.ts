@@ -2,6 +2,7 @@
 import type { Mirror } from '@contiv/client';
 import type { DatapathEndpoint, DatapathNetwork, DatapathOutside, DatapathPort, DesiredDatapath } from '@contiv/datapath';
 import {
+  DEFAULT_PRIVATE_SUBNET,
   type EndpointState,
   type HostState,
   type Ipv4,
@@ -164,6 +165,12 @@ function gateways(mirror: Mirror, network: NetworkState): Pick<DatapathNetwork, 
   return isRouting(mirror) ? { domain: network.tenant, ...ours } : ours;
 }
 
+/**
+ * In place of the default where a host uses that already, as Docker does with its third network or so: a range that no network routes
+ * (RFC 2544, benchmarks), and one more.
+ */
+const SPARE_SUBNETS = ['198.19.0.0/16', '198.18.0.0/16', '10.254.0.0/16'].flatMap((text) => parsePrefix4(text) ?? []);
+
 /** The way outside: as soon as a network with a gateway of ours has somebody here. */
 function outsideOf(
   mirror: Mirror,
@@ -183,7 +190,8 @@ function outsideOf(
         })
       : [],
   );
-  return { privateSubnet, ipv6, published: published.sort((a, b) => a.hostPort - b.hostPort || byText(a.port, b.port)) };
+  const spareSubnets = mirror.global?.pvtSubnet === DEFAULT_PRIVATE_SUBNET ? SPARE_SUBNETS : [];
+  return { privateSubnet, spareSubnets, ipv6, published: published.sort((a, b) => a.hostPort - b.hostPort || byText(a.port, b.port)) };
 }
 
 /**

@@ -1,7 +1,8 @@
 import type { Ipv4, Ipv6, Prefix4 } from '@contiv/model';
 import { describe, expect, it } from 'vitest';
 import { natRules } from './nat.js';
-import { collision, mappingsOf, privateAddress, privateAddress6 } from './outside.js';
+import { mappingsOf, privateAddress, privateAddress6 } from './outside.js';
+import { choose, collision } from './private-subnet.js';
 
 const prefix = (address: string, length: number): Prefix4 => ({ address: address as Ipv4, length });
 const OWN = prefix('172.19.0.0', 16);
@@ -20,6 +21,18 @@ describe('private subnet', () => {
       ['172.19.4.0', 24],
     ] as const)
       expect(collision(OWN, [{ ip, length, on: 'eth1' }]), ip).toContain('collides with');
+  });
+
+  it('is another one where a host uses the first otherwise, and stays that one when the first is free again', () => {
+    const spare = [prefix('198.19.0.0', 16), prefix('198.18.0.0', 16)] as const;
+    const docker = { ip: '172.19.0.1', length: 16, on: 'br-1' };
+    expect(choose([OWN, ...spare], undefined, [])).toEqual(OWN);
+    expect(choose([OWN, ...spare], undefined, [docker])).toEqual(spare[0]);
+    expect(choose([OWN, ...spare], spare[0].address, [])).toEqual(spare[0]);
+    expect(choose([OWN, ...spare], spare[0].address, [docker, { ip: '198.19.7.0', length: 24, on: 'eth1' }])).toEqual(spare[1]);
+    expect(choose([prefix('172.20.0.0', 16)], spare[0].address, [docker]).address).toBe('172.20.0.0');
+    expect(() => choose([OWN], undefined, [docker])).toThrow('collides with 172.19.0.1/16 of br-1');
+    expect(() => choose([OWN, ...spare], undefined, [docker, { ip: '198.18.0.0', length: 15, on: 'eth1' }])).toThrow('of br-1');
   });
 
   it('gives a port the address that tells its number', () => {

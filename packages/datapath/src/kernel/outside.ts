@@ -1,16 +1,6 @@
 /** The way out of the tenants, as one thing: the device, the NAT and the leave to forward. */
 import { writeFileSync } from 'node:fs';
-import {
-  formatPrefix,
-  type Ipv4,
-  type Ipv6,
-  ipv4FromNumber,
-  ipv4Value,
-  ipv6FromBigInt,
-  type Prefix4,
-  type Prefix6,
-  parseIpv4,
-} from '@contiv/model';
+import { type Ipv4, type Ipv6, ipv4FromNumber, ipv4Value, ipv6FromBigInt, type Prefix4, type Prefix6, parseIpv4 } from '@contiv/model';
 import type { Netlink } from '@contiv/netlink';
 import type { DatapathOutside, Surroundings } from '../contract.js';
 import { DatapathError, reasonOf } from '../errors.js';
@@ -19,6 +9,7 @@ import { ensureForwarding, removeForwarding } from './forwarding.js';
 import { routeIpv6 } from './forwarding6.js';
 import { isOurs, OUTSIDE_DEVICE } from './names.js';
 import { ensureNat, type Mapping, type NatState, natRules, removeNat } from './nat.js';
+import { freeSubnet } from './private-subnet.js';
 import type { Program } from './programs.js';
 
 /** Private address of a port. */
@@ -31,41 +22,6 @@ export const privateAddress6 = (privateNet: Ipv4, index: number): Ipv6 =>
 const privateSubnet6 = (privateNet: Ipv4): Prefix6 => ({ address: privateAddress6(privateNet, 0), length: 64 });
 /** The host's own one, in either family. */
 const HOST_INDEX = 0xfffe;
-
-interface Held {
-  readonly ip: string;
-  readonly length: number;
-  readonly on: string;
-}
-
-/** A sentence when the subnet, or a part of it, is in use on this host already. Pure. */
-export function collision(privateSubnet: Prefix4, held: readonly Held[]): string | undefined {
-  const first = ipv4Value(privateSubnet.address);
-  const last = first + 0xffff;
-  for (const { ip, length, on } of held) {
-    const parsed = parseIpv4(ip);
-    if (parsed === undefined || length === 0) continue;
-    const size = 2 ** (32 - length);
-    const start = Math.floor(ipv4Value(parsed) / size) * size;
-    if (start > last || start + size - 1 < first) continue;
-    return `the private subnet ${formatPrefix(privateSubnet)} collides with ${ip}/${length} of ${on} on this host, so containers have no way outside; choose another one: netctl global set --private-subnet`;
-  }
-  return undefined;
-}
-
-/** Throws one sentence when the subnet is in use. */
-export function refuseCollision(netlink: Netlink, privateSubnet: Prefix4): void {
-  const own = netlink.link(OUTSIDE_DEVICE)?.index;
-  const names = new Map(netlink.links().map((link) => [link.index, link.name]));
-  const name = (link: number | undefined): string => (link === undefined ? 'a route' : (names.get(link) ?? `interface ${link}`));
-  const addresses = netlink.addresses().filter((a) => a.link !== own);
-  const routes = netlink.routes().filter((r) => r.link !== own);
-  const sentence = collision(privateSubnet, [
-    ...addresses.map(({ ip, length, link }) => ({ ip, length, on: name(link) })),
-    ...routes.map(({ ip, length, link }) => ({ ip, length, on: name(link) })),
-  ]);
-  if (sentence !== undefined) throw new DatapathError(sentence);
-}
 
 function setting(name: string): void {
   try {
@@ -171,15 +127,15 @@ export class Outside {
     const before = this.#place;
     this.#place = undefined;
     if (!wanted) return [];
-    refuseCollision(this.#netlink, wanted.privateSubnet);
-    const device = ensureHostDevice(this.#netlink, this.#options, outsideDevice(wanted.privateSubnet), program);
+    const subnet = freeSubnet(this.#netlink, [wanted.privateSubnet, ...(wanted.spareSubnets ?? [])], before?.privateNet);
+    const device = ensureHostDevice(this.#netlink, this.#options, outsideDevice(subnet), program);
     if (device.made) {
       // Connections from localhost to published ports leave by this device.
       setting(`conf/${OUTSIDE_DEVICE}/route_localnet`);
       setting('ip_forward');
     }
-    this.#place = { ifindex: device.ifindex, privateNet: wanted.privateSubnet.address, ipv6: false };
-    return before && device.made ? [`the device ${OUTSIDE_DEVICE} was missing`] : device.repaired;
+    this.#place = { ifindex: device.ifindex, privateNet: subnet.address, ipv6: false };
+    return device.made && before?.privateNet === subnet.address ? [`the device ${OUTSIDE_DEVICE} was missing`] : device.repaired;
   }
 
   exchange(program: Program): void {
@@ -192,16 +148,17 @@ export class Outside {
    * @returns how much had to be written.
    */
   async settle(
-    wanted: DatapathOutside | undefined,
+    desired: DatapathOutside | undefined,
     inside: readonly (Prefix4 | Prefix6)[],
     index: IndexOf,
     surroundings: Surroundings,
   ): Promise<number> {
     const { instance } = this.#options;
     const ipv6 = this.#place?.ipv6 === true;
+    const wanted = desired && this.#place && { ...desired, privateSubnet: { address: this.#place.privateNet, length: 16 } };
     const whatFor = JSON.stringify([wanted?.privateSubnet, ipv6]);
     if (surroundings === 'later' && this.#settled?.for === whatFor) return 0;
-    if (!wanted || !this.#place) {
+    if (!wanted) {
       if (this.#removed && !this.#netlink.link(OUTSIDE_DEVICE)) return 0;
       await this.remove();
       this.#removed = true;

@@ -9,6 +9,9 @@ const range = (field: string, digits: number) => {
     .prefault('');
 };
 
+/** Contiv's. Docker gives it away to networks of its own, so a host that uses it otherwise takes another one while this stands. */
+export const DEFAULT_PRIVATE_SUBNET = '172.19.0.0/16';
+
 /** What a client posts to `globals/global`; an empty or absent member leaves the setting as it is. */
 export const globalInput = z.object({
   key: postedKey,

@@ -1,5 +1,5 @@
 /** Rules of the cluster-wide settings (spec/contiv §1.4). */
-import { type GlobalInput, ipv4Value, parseIpv4, parsePrefix4, Refusal } from '@contiv/model';
+import { DEFAULT_PRIVATE_SUBNET, type GlobalInput, ipv4Value, parseIpv4, parsePrefix4, Refusal } from '@contiv/model';
 import { answer, Draft, type Plan } from './plan.js';
 import { type GlobalRecord, keys } from './records.js';
 import type { State } from './state.js';
@@ -9,7 +9,7 @@ export const defaultGlobal: GlobalRecord = {
   networkInfraType: 'default',
   fwdMode: 'bridge',
   arpMode: 'proxy',
-  pvtSubnet: '172.19.0.0/16',
+  pvtSubnet: DEFAULT_PRIVATE_SUBNET,
   vlans: '1-4094',
   vxlans: '1-10000',
 };
