@@ -93,38 +93,6 @@ describe('a document', () => {
     await m.stop();
   });
 
-  test('takes policies away whose rules, staged ones too, name the groups they are attached to', async () => {
-    const m = await startTestMaster();
-    const web = { tenantName: 'blue', policyName: 'web', ruleId: '2', direction: 'in', action: 'deny', fromEndpointGroup: 'web' };
-    await apply(m, intent(blue()));
-    await m.post('/api/v1/staged/blue:web', {});
-    expect((await m.post('/api/v1/staged/blue:web/rules/2', web)).status).toBe(200);
-    const pruned = await apply(m, intent({ tenantName: 'blue' }), { prune: true });
-    expect(lines(pruned)).toEqual([
-      'delete group blue:client',
-      'delete group blue:web',
-      'delete policy blue:web',
-      'delete network blue:net',
-    ]);
-    const { state } = m.master.context.mirror;
-    expect((['rule', 'staged', 'stagedRule'] as const).map((kind) => state.count(kind))).toEqual([0, 0, 0]);
-    await m.stop();
-  });
-
-  test('that keeps a rule about a group it leaves out is refused, with the rule', async () => {
-    const m = await startTestMaster();
-    await apply(m, intent(blue()));
-    const less = intent(blue({ endpointGroups: [{ groupName: 'web', networkName: 'net', policies: ['web'] }] }));
-    const before = await exported(m);
-    expect((await apply(m, less, { prune: true })).body).toMatchObject({
-      detail:
-        'group blue:client: cannot delete group client of tenant blue: rule 1 of policy web names it\n' +
-        'remove it first: netctl policy rule-rm -t blue web 1',
-    });
-    expect(await exported(m)).toEqual(before);
-    await m.stop();
-  });
-
   test('changes a rule in place and says what of it', async () => {
     const m = await startTestMaster();
     await apply(m, intent(blue()));

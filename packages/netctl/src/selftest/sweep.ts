@@ -59,8 +59,8 @@ async function removeContainer(engine: Engine, id: string): Promise<void> {
 
 async function removeTenant(client: RestClient, tenant: string): Promise<void> {
   const here = ({ tenantName }: { readonly tenantName: string }) => tenantName === tenant;
-  for (const { key } of (await client.rules.list()).filter(here)) await client.rules.remove(key);
   for (const { key } of (await client.endpointGroups.list()).filter(here)) await whenFree(() => client.endpointGroups.remove(key));
+  for (const { key } of (await client.rules.list()).filter(here)) await client.rules.remove(key);
   for (const { key } of (await client.policies.list()).filter(here)) await whenFree(() => client.policies.remove(key));
   for (const { key } of (await client.networks.list()).filter(here)) {
     await whenFree(() => client.networks.remove(key));

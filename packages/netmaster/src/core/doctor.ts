@@ -1,6 +1,6 @@
 /** What is wrong in the cluster, from what the store holds and what the agents said. Pure. */
 import type { Checkup, DoctorAnswer, DoctorFinding } from '@contiv/model';
-import { nameOfEndpoint } from '@contiv/model';
+import { itemsOf, nameOfEndpoint } from '@contiv/model';
 import { presentHost } from './present.js';
 import type { EntryOf } from './records.js';
 import type { State } from './state.js';
@@ -93,6 +93,7 @@ export function diagnose(state: State, answers: ReadonlyMap<string, Answered>, s
   );
   poolFindings(say, state);
   nameFindings(say, state);
+  ruleFindings(say, state);
   findings.sort((a, b) => RANK[a.severity] - RANK[b.severity]);
   const healthy = findings.every(({ severity }) => severity === 'note');
   return { healthy, version: self.version, revision: self.revision, hosts: rows, findings };
@@ -245,4 +246,34 @@ function nameFindings(say: Say, state: State): void {
       `rename all but one ${first ? nameOfEndpoint(first.record) : ''}: docker rename`,
     );
   }
+}
+
+/** How many rules without their peers are told one by one. */
+const MOST_RULES = 20;
+
+/** As in Contiv, a group or network may go although rules name it. A rule whose peers are all gone is about nobody until there are such again. */
+function ruleFindings(say: Say, state: State): void {
+  let more = 0;
+  let told = 0;
+  for (const { record } of state.all('rule')) {
+    const { tenantName: tenant, policyName, ruleId } = record;
+    const missing = [
+      ...[record.fromEndpointGroup, record.toEndpointGroup]
+        .flatMap(itemsOf)
+        .flatMap((n) => (state.group(`${tenant}:${n}`) ? [] : `group ${n}`)),
+      ...[record.fromNetwork, record.toNetwork].flatMap(itemsOf).flatMap((n) => (state.network(`${tenant}:${n}`) ? [] : `network ${n}`)),
+    ];
+    if (missing.length === 0) continue;
+    if (told++ >= MOST_RULES) {
+      more++;
+      continue;
+    }
+    say(
+      'warning',
+      `rule ${ruleId} of policy ${tenant}/${policyName}`,
+      `it names ${missing.join(' and ')}, which ${missing.length > 1 ? 'are' : 'is'} gone, and has no effect on ${missing.length > 1 ? 'them' : 'it'}`,
+      `make it again, or: netctl policy rule-rm -t ${tenant} ${policyName} ${ruleId}`,
+    );
+  }
+  if (more > 0) say('warning', 'rules', `${more} more name groups or networks that are gone`, 'netctl policy rule-ls shows them');
 }

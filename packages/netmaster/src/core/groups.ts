@@ -1,6 +1,5 @@
 /** Rules of endpoint groups (spec/contiv §1.4, §6.2). */
 import { type EndpointGroupInput, formatPrefix, groupKey, ipv4FromNumber, networkKey, Refusal } from '@contiv/model';
-import { refuseNamed } from './naming.js';
 import { answer, Draft, holds, type Plan } from './plan.js';
 import { type Entry, type GroupRecord, keys } from './records.js';
 import type { State } from './state.js';
@@ -61,7 +60,6 @@ export function deleteGroup(state: State, tenant: string, group: string): Plan<v
     throw new Refusal('in-use', `Cannot delete ${group}, associated to appProfile ${profile.place.first}`, 'take it out of that first');
   if (state.endpointsOfGroup.of(key).size > 0)
     throw new Refusal('in-use', `Error: EPG ${group} has active endpoints`, `netctl group inspect -t ${tenant} ${group} shows them`);
-  refuseNamed(state, 'group', key);
   const draft = new Draft();
   draft.remove(seen);
   return draft.done(undefined);

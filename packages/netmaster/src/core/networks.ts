@@ -1,6 +1,6 @@
 /** Rules of networks (spec/contiv §1.4, §6.1, §6.4). */
 import { formatPrefix, type NetworkInput, networkKey, Refusal } from '@contiv/model';
-import { listed, refuseNamed } from './naming.js';
+import { listed } from './in-use.js';
 import { answer, Draft, type Plan } from './plan.js';
 import { type EntryOf, type GlobalRecord, keys, type NetworkRecord } from './records.js';
 import type { Layout, State } from './state.js';
@@ -45,7 +45,6 @@ export function deleteNetwork(state: State, tenant: string, network: string): Pl
   const endpoints = state.endpointsOfNetwork.of(key).size;
   if (endpoints > 0 && seen.record.nwType === 'data')
     throw new Refusal('in-use', 'Error: Network has active endpoints', `netctl net inspect -t ${tenant} ${network} shows them`);
-  refuseNamed(state, 'network', key);
   const draft = new Draft();
   draft.remove(seen);
   // Reservations belong to containers that never came; they go with their network, and so do an infra network's endpoints.

@@ -1,6 +1,6 @@
 /** Rules of the objects that speak of the world outside: services, BGP, ACI and its contracts (spec/contiv §1.4). */
 import { type AciGwInput, type BgpInput, type ExtContractsGroupInput, parseServicePort, Refusal, type ServiceInput } from '@contiv/model';
-import { refuseUsed } from './naming.js';
+import { refuseUsed } from './in-use.js';
 import { answer, Draft, holds, type Plan } from './plan.js';
 import { type ExtContractsRecord, keys } from './records.js';
 import type { State } from './state.js';

@@ -1,6 +1,6 @@
 /** Rules of policies (spec/contiv §1.4). */
 import { type PolicyInput, Refusal } from '@contiv/model';
-import { refuseUsed } from './naming.js';
+import { refuseUsed } from './in-use.js';
 import { answer, Draft, type Plan } from './plan.js';
 import { keys } from './records.js';
 import type { State } from './state.js';
@@ -17,19 +17,6 @@ export function putPolicy(state: State, { tenantName, policyName, admin }: Polic
   const draft = new Draft();
   draft.touch(tenant);
   draft.create('policy', keys.policy(key), { tenantName, policyName, admin });
-  return draft.done(undefined);
-}
-
-/** Takes all rules out of it, and what is staged of it. */
-export function emptyPolicy(state: State, key: string): Plan<void> {
-  const draft = new Draft();
-  const policy = state.policy(key);
-  // Rules that are added meanwhile touch the policy.
-  if (policy) draft.touch(policy);
-  for (const rule of state.entries('rule', state.rulesOfPolicy.of(key))) draft.remove(rule);
-  const staged = state.staged(key);
-  if (staged) draft.remove(staged);
-  for (const rule of state.entries('stagedRule', state.stagedRulesOfPolicy.of(key))) draft.remove(rule);
   return draft.done(undefined);
 }
 

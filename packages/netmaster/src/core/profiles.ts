@@ -1,6 +1,6 @@
 /** Rules of network profiles and application profiles (spec/contiv §1.4). */
 import { type AppProfileInput, type NetprofileInput, Refusal } from '@contiv/model';
-import { refuseUsed } from './naming.js';
+import { refuseUsed } from './in-use.js';
 import { answer, Draft, holds, type Plan } from './plan.js';
 import { keys } from './records.js';
 import type { State } from './state.js';

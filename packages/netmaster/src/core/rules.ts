@@ -1,7 +1,7 @@
 /** Rules of policy rules (spec/contiv §1.4). */
 import { hasPorts, itemsOf, parseAddressRange, parsePortRange, portFields, Refusal, type RuleInput } from '@contiv/model';
 import { answer, Draft, type Plan } from './plan.js';
-import { type Entry, type EntryOf, keys, type RuleRecord } from './records.js';
+import { type EntryOf, keys, type RuleRecord } from './records.js';
 import type { State } from './state.js';
 
 /** Posting the same rule again is no error; changing one is. */
@@ -18,32 +18,24 @@ function planRule(state: State, input: RuleInput, replaces: boolean): Plan<void>
   const seen = state.rule(key);
   if (seen && sameRule(seen.record, recordOf(state, input))) return answer(undefined);
   if (seen && !replaces) throw new Refusal('conflict', 'can not update a rule after its created');
-  const { policy, peers, record } = checkedRule(state, input);
+  const { policy, record } = checkedRule(state, input);
   const draft = new Draft();
   draft.touch(policy);
-  for (const peer of peers) draft.touch(peer);
   if (seen) draft.replace(seen, record);
   else draft.create('rule', keys.rule(key), record);
   return draft.done(undefined);
 }
 
-interface CheckedRule {
-  readonly policy: EntryOf<'policy'>;
-  /** What the rule names; touched when it is stored, so that none is deleted at the same time. */
-  readonly peers: readonly Entry[];
-  readonly record: RuleRecord;
-}
-
 /** The rule as it would be stored, when there is all that it refers to. */
-export function checkedRule(state: State, input: RuleInput): CheckedRule {
+export function checkedRule(state: State, input: RuleInput): { readonly policy: EntryOf<'policy'>; readonly record: RuleRecord } {
   refuseMixture(input);
   const { tenantName, policyName } = input;
   const policyKey = `${tenantName}:${policyName}`;
   const policy = state.policy(policyKey);
   if (!policy) throw new Refusal('not-found', 'Policy not found', `tenant ${tenantName} has no policy ${policyName}`);
-  const peers = peersOf(state, input);
+  refuseUnknownPeers(state, input);
   if (input.direction === 'in') for (const own of itemsOf(input.toIpAddress)) refuseForeignTarget(state, policyKey, policyName, own);
-  return { policy, peers, record: recordOf(state, input) };
+  return { policy, record: recordOf(state, input) };
 }
 
 /** What would have to be posted for the record. */
@@ -119,21 +111,21 @@ function refuseMixture(rule: RuleInput): void {
   if (rule.toNetwork !== '' && rule.toEndpointGroup !== '') refuse('can not specify both to-network and to-EndpointGroup');
 }
 
-/** Every group and network the rule names; throws for one that is not there. */
-function peersOf(state: State, rule: RuleInput): Entry[] {
+function refuseUnknownPeers(state: State, rule: RuleInput): void {
   const { tenantName } = rule;
-  const groups = [rule.fromEndpointGroup, rule.toEndpointGroup].flatMap(itemsOf).map((name) => {
-    const group = state.group(`${tenantName}:${name}`);
-    if (!group) throw new Refusal('not-found', 'endpoint group not found', `tenant ${tenantName} has no group ${name}`);
-    return group;
-  });
-  const networks = (end: string, names: string) =>
-    itemsOf(names).map((name) => {
-      const network = state.network(`${tenantName}:${name}`);
-      if (!network) throw new Refusal('not-found', `${end} Network not found`, `tenant ${tenantName} has no network ${name}`);
-      return network;
-    });
-  return [...groups, ...networks('from', rule.fromNetwork), ...networks('to', rule.toNetwork)];
+  for (const group of [rule.fromEndpointGroup, rule.toEndpointGroup].flatMap(itemsOf)) {
+    if (!state.group(`${tenantName}:${group}`))
+      throw new Refusal('not-found', 'endpoint group not found', `tenant ${tenantName} has no group ${group}`);
+  }
+  for (const [end, networks] of [
+    ['from', rule.fromNetwork],
+    ['to', rule.toNetwork],
+  ] as const) {
+    for (const network of itemsOf(networks)) {
+      if (!state.network(`${tenantName}:${network}`))
+        throw new Refusal('not-found', `${end} Network not found`, `tenant ${tenantName} has no network ${network}`);
+    }
+  }
 }
 
 /** An address of the group itself narrows a rule to that container, so there must be one group, and it must have the address. */

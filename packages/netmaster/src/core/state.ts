@@ -6,7 +6,7 @@
  */
 import { ipv4ToNumber, ipv6ToBigInt, itemsOf, type Range4 } from '@contiv/model';
 import { Intervals } from './intervals.js';
-import type { Entry, EntryOf, Kind, NetworkRecord, RuleRecord } from './records.js';
+import type { Entry, EntryOf, Kind, NetworkRecord } from './records.js';
 import { keys, placeOf } from './records.js';
 import { type Plan4, type Plan6, plan4, plan6, poolRange } from './subnet.js';
 import { Usage } from './usage.js';
@@ -34,14 +34,6 @@ class Index {
   }
 }
 const NONE: ReadonlySet<string> = new Set();
-
-const NOBODY = { groups: [], networks: [] } as const;
-
-/** Keys of the groups and networks a rule names. */
-function peersOf(rule: Pick<RuleRecord, 'tenantName' | 'fromEndpointGroup' | 'toEndpointGroup' | 'fromNetwork' | 'toNetwork'>) {
-  const keysOf = (...lists: readonly string[]) => new Set(lists.flatMap(itemsOf).map((name) => `${rule.tenantName}:${name}`));
-  return { groups: keysOf(rule.fromEndpointGroup, rule.toEndpointGroup), networks: keysOf(rule.fromNetwork, rule.toNetwork) };
-}
 
 export class State {
   readonly #kinds: { [K in Kind]: Map<string, EntryOf<K>> } = {
@@ -84,11 +76,8 @@ export class State {
   readonly rulesOfPolicy = new Index();
   readonly stagedRulesOfPolicy = new Index();
   readonly groupsOfPolicy = new Index();
-  /** Rules that name the group as a peer, by group key; and the same of networks, and of staged rules. */
+  /** Rules that name the group as a peer, by group key. */
   readonly rulesOfPeer = new Index();
-  readonly rulesOfPeerNetwork = new Index();
-  readonly stagedRulesOfPeer = new Index();
-  readonly stagedRulesOfPeerNetwork = new Index();
   readonly netprofilesOfTenant = new Index();
   readonly groupsOfNetprofile = new Index();
   readonly appProfilesOfTenant = new Index();
@@ -276,19 +265,14 @@ export class State {
         break;
       }
       case 'rule': {
-        const { tenantName, policyName } = entry.record;
+        const { tenantName, policyName, fromEndpointGroup, toEndpointGroup } = entry.record;
         change(this.rulesOfPolicy, `${tenantName}:${policyName}`);
-        const { groups, networks } = peersOf(entry.record);
-        for (const group of groups) change(this.rulesOfPeer, group);
-        for (const network of networks) change(this.rulesOfPeerNetwork, network);
+        for (const group of [fromEndpointGroup, toEndpointGroup].flatMap(itemsOf)) change(this.rulesOfPeer, `${tenantName}:${group}`);
         break;
       }
       case 'stagedRule': {
-        const { tenantName, policyName, rule } = entry.record;
+        const { tenantName, policyName } = entry.record;
         change(this.stagedRulesOfPolicy, `${tenantName}:${policyName}`);
-        const { groups, networks } = rule ? peersOf(rule) : NOBODY;
-        for (const group of groups) change(this.stagedRulesOfPeer, group);
-        for (const network of networks) change(this.stagedRulesOfPeerNetwork, network);
         break;
       }
       case 'endpoint': {

@@ -13,17 +13,16 @@ export const begin: Chapter = {
 
 export const end: Chapter = {
   title: 'Cleanup',
-  about:
-    'What is in use is not removed: containers go first, then a group and its policies, groups that their rules name, networks and tenants.',
+  about: 'What is in use is not removed: containers go first, then groups, policies, networks and tenants.',
   steps: [
     {
       command: 'netctl policy rm -t TestTenant policyAB',
       shows: ['… Policy is being used…'],
     },
     { command: 'docker rm -f AContainer BContainer', rows: ['AContainer', 'BContainer'] },
+    { command: 'netctl group rm -t TestTenant epgA' },
     { command: 'netctl group rm -t TestTenant epgB' },
     { command: 'netctl policy rm -t TestTenant policyAB', shows: ['Deleting policy TestTenant:policyAB'] },
-    { command: 'netctl group rm -t TestTenant epgA' },
     { command: 'netctl net rm -t TestTenant TestNet', shows: ['Deleting network TestTenant:TestNet'] },
     { command: 'netctl policy rm -t TestTenant tenantRules', shows: ['Deleting policy TestTenant:tenantRules'] },
     { command: 'netctl tenant rm TestTenant', shows: ['Deleting tenant TestTenant'] },

@@ -21,7 +21,7 @@ import { deleteGroup, putGroup } from '../groups.js';
 import { deleteNetwork, putNetwork } from '../networks.js';
 import { deleteAciGw, deleteBgp, deleteExtContracts, deleteService, putAciGw, putBgp, putExtContracts, putService } from '../outside.js';
 import type { Plan } from '../plan.js';
-import { deletePolicy, emptyPolicy, putPolicy } from '../policies.js';
+import { deletePolicy, putPolicy } from '../policies.js';
 import { deleteAppProfile, deleteNetprofile, putAppProfile, putNetprofile } from '../profiles.js';
 import { type Entry, type GlobalRecord, keys } from '../records.js';
 import { deleteRule, setRule } from '../rules.js';
@@ -116,11 +116,7 @@ function stepsOf(state: State, intent: CheckedIntent, { prune, boot }: IntentOpt
         return { kind, key, storeKey: entry.key, plan: (s) => plan[kind].remove(s, key) };
       }),
   );
-  // Of policies that go, the rules go before what they name.
-  const emptied = deletes
-    .filter((step) => step.kind === 'policy')
-    .map((step): Step => ({ ...step, plan: (s) => emptyPolicy(s, step.key) }));
-  return [...emptied, ...deletes, ...puts];
+  return [...deletes, ...puts];
 }
 
 /** Settings and the tenant `default` are always there; a policy's rules go with it. */

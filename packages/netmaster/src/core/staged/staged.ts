@@ -7,7 +7,7 @@ import { changedFields, type ObjectChange, Refusal, type RuleInput, type StagedP
 import { asked, askedRule } from '../intent/asked.js';
 import { Together } from '../intent/together.js';
 import { answer, Draft, type Plan } from '../plan.js';
-import { type Entry, type EntryOf, keys, type RuleRecord } from '../records.js';
+import { type EntryOf, keys, type RuleRecord } from '../records.js';
 import { checkedRule, deleteRule, inputOf, sameRule, setRule } from '../rules.js';
 import type { State } from '../state.js';
 
@@ -43,8 +43,7 @@ export function openStage(state: State, key: string, now: Date): Plan<void> {
 /** The staged policy has this rule. */
 export function stageRule(state: State, input: RuleInput): Plan<void> {
   const staged = find(state, `${input.tenantName}:${input.policyName}`);
-  const { peers, record } = checkedRule(state, input);
-  return put(state, staged, input.ruleId, record, peers);
+  return put(state, staged, input.ruleId, checkedRule(state, input).record);
 }
 
 /** The staged policy does not have the rule. */
@@ -70,7 +69,7 @@ export function stageRules(state: State, key: string, inputs: readonly RuleInput
 }
 
 /** Keeps only what differs from the policy's own rule. */
-function put(state: State, staged: EntryOf<'staged'>, ruleId: string, rule: RuleRecord | null, peers: readonly Entry[] = []): Plan<void> {
+function put(state: State, staged: EntryOf<'staged'>, ruleId: string, rule: RuleRecord | null): Plan<void> {
   const { tenantName, policyName } = staged.record;
   const key = `${tenantName}:${policyName}:${ruleId}`;
   const active = state.rule(key);
@@ -80,7 +79,6 @@ function put(state: State, staged: EntryOf<'staged'>, ruleId: string, rule: Rule
   // Whoever commits or discards at the same time has to look again.
   draft.touch(staged);
   if (same && !edited) return answer(undefined);
-  for (const peer of peers) draft.touch(peer);
   if (same && edited) draft.remove(edited);
   else if (edited) draft.replace(edited, { tenantName, policyName, ruleId, rule });
   else draft.create('stagedRule', keys.stagedRule(key), { tenantName, policyName, ruleId, rule });
