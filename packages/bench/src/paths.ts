@@ -1,12 +1,15 @@
 /** Ways between two ends that are compared. */
-import { docker } from './lab.js';
-import type { Shell } from './probes.js';
-import { interleave, medians } from './stats.js';
+import { docker, onHost } from './lab.js';
+import { SERVERS, type Shell } from './probes.js';
+import { interleave } from './stats.js';
 
 export interface Path {
   readonly from: Shell;
   readonly to: string;
 }
+
+/** A round is split into as many shorter ones, for more to compare, where it takes little time to begin one. */
+export const SHORT = { trip: 3, stream: 2 } as const;
 
 export const inContainer =
   (host: string, name: string): Shell =>
@@ -15,17 +18,23 @@ export const inContainer =
 
 /** Starts what `probes.ts` speaks with. */
 export async function serve(host: string, name: string): Promise<void> {
-  await docker(host, 'exec', '-d', name, 'iperf3', '-s');
-  await docker(host, 'exec', '-d', name, 'sockperf', 'server', '--tcp', '-p', '11111');
+  for (const server of Object.values(SERVERS)) await docker(host, 'exec', '-d', name, ...server);
 }
 
-/** Medians of all paths, measured interleaved. */
+/** The same in the host's own network. What runs already goes on: its port is taken. */
+export async function serveHost(host: string): Promise<void> {
+  for (const server of Object.values(SERVERS)) await onHost(host, 'sh', '-c', `setsid ${server.join(' ')} </dev/null >/dev/null 2>&1 &`);
+  await new Promise((wake) => setTimeout(wake, 1_000));
+}
+
+/** All paths, measured interleaved, after a round that is not counted: neighbours are asked for, caches are warm. */
 export async function compare<K extends string>(
   rounds: number,
   paths: Readonly<Record<K, Path>>,
   probe: (path: Path) => Promise<number>,
-): Promise<Record<K, number>> {
+): Promise<Record<K, number[]>> {
   const names = Object.keys(paths) as K[];
   const candidates = Object.fromEntries(names.map((name) => [name, () => probe(paths[name])])) as Record<K, () => Promise<number>>;
-  return medians(await interleave(rounds, candidates));
+  await interleave(1, candidates);
+  return interleave(rounds, candidates);
 }

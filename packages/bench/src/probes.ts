@@ -1,5 +1,19 @@
 /** Measurements between two network stacks, whichever way their commands are run. */
 
+/**
+ * On the first processor, as a mask. A request and its response take turns, so both ends of every path share one: on two, what is measured is
+ * mostly how fast an idle one wakes up, and where the scheduler puts the ends decides which path wins. Streams are left to it: they keep all
+ * processors busy, and pinned ones wait for whatever else the machine does.
+ */
+const PINNED = ['taskset', '1'] as const;
+
+const TCP_PORT = '11111';
+/** What the probes speak with. */
+export const SERVERS = {
+  stream: ['iperf3', '-s'],
+  roundTrip: [...PINNED, 'sockperf', 'server', '--tcp', '-p', TCP_PORT],
+} as const;
+
 /** Runs a command where the measurement starts or ends: a host or a container. */
 export type Shell = (...command: string[]) => Promise<string>;
 
@@ -8,17 +22,22 @@ export type Shell = (...command: string[]) => Promise<string>;
  * own mean. It includes what ping itself needs between two packets, the same for every path.
  */
 export async function floodPing(from: Shell, to: string, count: number): Promise<number> {
-  const text = await from('ping', '-f', '-q', '-c', String(count), to);
+  // By its path: in an image with busybox, its taskset would run its own ping.
+  const text = await from(...PINNED, '/usr/bin/ping', '-f', '-q', '-c', String(count), to);
   const received = Number(/(\d+) received/.exec(text)?.[1]);
   const total = Number(/time (\d+)ms/.exec(text)?.[1]);
   if (received !== count || !(total > 0)) throw new Error(`ping of ${to} lost packets or printed no time: ${text}`);
   return (total * 1000) / count;
 }
 
-/** Round trip of a small TCP request and response in microseconds (sockperf ping-pong, its smallest message, 14 bytes). */
+/**
+ * Median round trip of small TCP requests and responses in microseconds (sockperf ping-pong, its smallest message, 14 bytes). Its mean would
+ * also tell what else the machine had to do in that second.
+ */
 export async function tcpRoundTrip(from: Shell, to: string, seconds: number): Promise<number> {
-  const text = await from('sockperf', 'ping-pong', '--tcp', '-i', to, '-p', '11111', '-t', String(seconds), '--msg-size', '14');
-  const half = text.match(/avg-latency=([\d.]+)/i)?.[1] ?? text.match(/Latency is ([\d.]+) usec/)?.[1];
+  const command = ['sockperf', 'ping-pong', '--tcp', '-i', to, '-p', TCP_PORT, '-t', String(seconds), '--msg-size', '14'];
+  const text = await from(...PINNED, ...command);
+  const half = text.match(/percentile 50\.000 = +([\d.]+)/)?.[1];
   if (half === undefined) throw new Error(`sockperf printed no latency: ${text}`);
   return Number(half) * 2;
 }

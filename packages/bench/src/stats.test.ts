@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { interleave, median, percentile } from './stats.js';
+import { interleave, median, percentile, perRound } from './stats.js';
 
 describe('stats', () => {
   it('takes the middle, or the mean of the two in the middle', () => {
@@ -12,6 +12,14 @@ describe('stats', () => {
     const samples = Array.from({ length: 101 }, (_, i) => i);
     expect(percentile(samples, 99)).toBe(99);
     expect(percentile([1, 2], 75)).toBe(1.75);
+  });
+
+  it('works a value out of each round, not of the medians', () => {
+    const samples = { host: [10, 20, 30], ours: [12, 24, 60], overlay: [14, 30, 50] };
+    const overhead = ({ host, ours, overlay }: Record<'host' | 'ours' | 'overlay', number>) => (ours - host) / (overlay - host);
+    // 0.5, 0.4 and 1.5; of the medians it would be 4 ÷ 10.
+    expect(perRound(samples, overhead)).toBe(0.5);
+    expect(perRound({ a: [] }, ({ a }) => a)).toBeNaN();
   });
 
   it('gives every candidate each position equally often', async () => {

@@ -17,6 +17,20 @@ export function percentile(samples: readonly number[], p: number): number {
 export const medians = <K extends string>(samples: Readonly<Record<K, readonly number[]>>): Record<K, number> =>
   Object.fromEntries((Object.keys(samples) as K[]).map((name) => [name, median(samples[name])])) as Record<K, number>;
 
+/**
+ * Median of what is worked out of each round's figures. Those of one round were taken within seconds, on a machine in one state; medians of
+ * the paths may come from different states, and what is worked out of them (above all a difference over a difference) from none that ever was.
+ */
+export function perRound<K extends string>(
+  samples: Readonly<Record<K, readonly number[]>>,
+  value: (round: Readonly<Record<K, number>>) => number,
+): number {
+  const names = Object.keys(samples) as K[];
+  const rounds = Math.min(...names.map((name) => samples[name].length));
+  const at = (round: number) => Object.fromEntries(names.map((name) => [name, samples[name][round]])) as Record<K, number>;
+  return median(Array.from({ length: rounds }, (_, round) => value(at(round))));
+}
+
 /** Runs every candidate once per round, in an order that rotates, so that drift of the machine hits all alike. */
 export async function interleave<K extends string>(
   rounds: number,

@@ -1,8 +1,12 @@
 import { ADDRESS, addressOf, eventually, MASTER, onHost, sleeper, WORKER } from '../lab.js';
 import { BRIDGE, ensureNetworks, OURS, OVERLAY, VLAN } from '../networks.js';
-import { compare, inContainer, type Path, serve } from '../paths.js';
+import { compare, inContainer, type Path, SHORT, serve, serveHost } from '../paths.js';
 import { floodPing, stream, tcpRoundTrip } from '../probes.js';
 import type { Result } from '../result.js';
+import { medians, perRound } from '../stats.js';
+
+/** In a round of a path. */
+const PINGS = 7_000;
 
 async function containers(network: string): Promise<{ across: Path; within: Path }> {
   await sleeper(MASTER, `${network}-a`, network);
@@ -29,24 +33,25 @@ export async function datapathSuite(rounds: number): Promise<Result[]> {
     from: inContainer(MASTER, 'bench-bridge-a'),
     to: await addressOf(MASTER, 'bench-bridge-b', BRIDGE),
   };
-  await onHost(WORKER, 'sh', '-c', 'iperf3 -s -D >/dev/null; sockperf server --tcp -p 11111 >/dev/null 2>&1 &');
+  await serveHost(WORKER);
   const host: Path = { from: (...command) => onHost(MASTER, ...command), to: ADDRESS[WORKER] ?? '' };
-  await new Promise((wake) => setTimeout(wake, 1000));
 
-  const measure = <K extends string>(paths: Record<K, Path>, probe: (path: Path) => Promise<number>) => compare(rounds, paths, probe);
+  const ping = (p: Path) => floodPing(p.from, p.to, PINGS);
+  const one = (p: Path) => stream(p.from, p.to, 1, 1);
   const across = { host, overlay: overlay.across, ours: ours.across };
   const physical = { ...across, vlan: vlan.across };
   const within = { bridge, ours: ours.within };
-  const ping = await measure(physical, (p) => floodPing(p.from, p.to, 20_000));
-  const rr = await measure(across, (p) => tcpRoundTrip(p.from, p.to, 2));
-  const single = await measure(physical, (p) => stream(p.from, p.to, 3, 1));
-  const eight = await measure(across, (p) => stream(p.from, p.to, 3, 8));
-  const nearPing = await measure(within, (p) => floodPing(p.from, p.to, 20_000));
-  const nearStream = await measure(within, (p) => stream(p.from, p.to, 3, 1));
+  const pings = await compare(rounds * SHORT.trip, physical, ping);
+  const rr = await compare(rounds * SHORT.trip, across, (p) => tcpRoundTrip(p.from, p.to, 1));
+  const single = await compare(rounds * SHORT.stream, physical, one);
+  const eight = await compare(rounds * SHORT.stream, across, (p) => stream(p.from, p.to, 1, 8));
+  const nearPings = await compare(rounds * SHORT.trip, within, ping);
+  const nearStream = await compare(rounds * SHORT.stream, within, one);
 
-  const overhead = (f: { host: number; overlay: number; ours: number }): number => (f.ours - f.host) / (f.overlay - f.host);
-  const { vlan: vlanPing, ...tunnelPing } = ping;
-  const { vlan: vlanStream, ...tunnelStream } = single;
+  type Times = { readonly host: number; readonly overlay: number };
+  const overhead = (of: number, { host, overlay }: Times): number => (of - host) / (overlay - host);
+  const { vlan: vlanPing, ...tunnelPing } = medians(pings);
+  const { vlan: vlanStream, ...tunnelStream } = medians(single);
   const suite = 'datapath';
   return [
     {
@@ -54,16 +59,16 @@ export async function datapathSuite(rounds: number): Promise<Result[]> {
       what: 'RTT, two hosts, `ping -f`',
       figures: tunnelPing,
       unit: 'µs',
-      value: overhead(ping),
+      value: perRound(pings, (f) => overhead(f.ours, f)),
       valueName: 'overhead ours ÷ overlay',
       target: { op: '<=', limit: 0.75 },
     },
     {
       suite,
       what: 'RTT, two hosts, TCP request/response',
-      figures: rr,
+      figures: medians(rr),
       unit: 'µs',
-      value: overhead(rr),
+      value: perRound(rr, (f) => overhead(f.ours, f)),
       valueName: 'overhead ours ÷ overlay',
       target: { op: '<=', limit: 0.75 },
     },
@@ -72,52 +77,52 @@ export async function datapathSuite(rounds: number): Promise<Result[]> {
       what: 'TCP, one stream, two hosts',
       figures: tunnelStream,
       unit: 'Gbit/s',
-      value: single.ours / single.overlay,
+      value: perRound(single, (f) => f.ours / f.overlay),
       valueName: 'ours ÷ overlay',
       target: { op: '>=', limit: 1.05 },
     },
     {
       suite,
       what: 'TCP, eight streams, two hosts',
-      figures: eight,
+      figures: medians(eight),
       unit: 'Gbit/s',
-      value: eight.ours / eight.overlay,
+      value: perRound(eight, (f) => f.ours / f.overlay),
       valueName: 'ours ÷ overlay',
       target: { op: '>=', limit: 1.05 },
     },
     {
       suite,
       what: 'VLAN: RTT, two hosts, `ping -f`',
-      figures: { host: ping.host, overlay: ping.overlay, vlan: vlanPing },
+      figures: { host: tunnelPing.host, overlay: tunnelPing.overlay, vlan: vlanPing },
       unit: 'µs',
-      value: overhead({ ...ping, ours: vlanPing }),
+      value: perRound(pings, (f) => overhead(f.vlan, f)),
       valueName: 'overhead VLAN ÷ overlay',
       target: { op: '<=', limit: 0.6 },
     },
     {
       suite,
       what: 'VLAN: TCP, one stream, two hosts',
-      figures: { host: single.host, vlan: vlanStream },
+      figures: { host: tunnelStream.host, vlan: vlanStream },
       unit: 'Gbit/s',
-      value: vlanStream / single.host,
+      value: perRound(single, (f) => f.vlan / f.host),
       valueName: 'VLAN ÷ host to host',
       target: { op: '>=', limit: 0.95 },
     },
     {
       suite,
       what: 'RTT, same host, `ping -f`',
-      figures: nearPing,
+      figures: medians(nearPings),
       unit: 'µs',
-      value: nearPing.ours / nearPing.bridge,
+      value: perRound(nearPings, (f) => f.ours / f.bridge),
       valueName: 'ours ÷ bridge',
       target: { op: '<=', limit: 0.9 },
     },
     {
       suite,
       what: 'TCP, one stream, same host',
-      figures: nearStream,
+      figures: medians(nearStream),
       unit: 'Gbit/s',
-      value: nearStream.ours / nearStream.bridge,
+      value: perRound(nearStream, (f) => f.ours / f.bridge),
       valueName: 'ours ÷ bridge',
       target: { op: '>=', limit: 1.1 },
     },

@@ -3,12 +3,12 @@ import { accept, connect, type Spot } from '../connecting.js';
 import { ADDRESS, addressOf, docker, eventually, MASTER, NETMASTER, netctl, onHost, sleeper, WORKER } from '../lab.js';
 import { Client, startMaster } from '../master.js';
 import { ensureNetworks, OVERLAY } from '../networks.js';
-import { compare, inContainer, serve } from '../paths.js';
+import { compare, inContainer, SHORT, serve, serveHost } from '../paths.js';
 import { floodPing, stream, tcpRoundTrip } from '../probes.js';
 import { type Result, toMarkdown } from '../result.js';
 import { applyRules, rule } from '../rules.js';
 import { servicePid, tableOf } from '../service.js';
-import { interleave, median, medians, pause, percentile } from '../stats.js';
+import { interleave, median, medians, pause, percentile, perRound } from '../stats.js';
 import { cpuDuring } from '../usage.js';
 
 const suite = 'policy';
@@ -73,8 +73,7 @@ async function prepare(): Promise<void> {
     const { from, to } = await path(network);
     await eventually(`ping ${to}`, () => from('ping', '-c1', '-W1', to));
   }
-  await onHost(WORKER, 'sh', '-c', 'iperf3 -s -D >/dev/null; sockperf server --tcp -p 11111 >/dev/null 2>&1 &');
-  await pause(1_000);
+  await serveHost(WORKER);
 }
 
 async function remove(): Promise<void> {
@@ -94,31 +93,31 @@ const path = async (network: Network) => ({
 async function packets(rounds: number): Promise<Result[]> {
   const host = { from: (...command: string[]) => onHost(MASTER, ...command), to: ADDRESS[WORKER] ?? '' };
   const paths = { host, overlay: await path(OVERLAY), '10 rules': await path(FEW), '10,000 rules': await path(MANY) };
-  const ping = await compare(rounds, paths, (p) => floodPing(p.from, p.to, 20_000));
-  const rr = await compare(rounds, paths, (p) => tcpRoundTrip(p.from, p.to, 1));
+  const ping = await compare(rounds * SHORT.trip, paths, (p) => floodPing(p.from, p.to, 7_000));
+  const rr = await compare(rounds * SHORT.stream, paths, (p) => tcpRoundTrip(p.from, p.to, 1));
   const { host: _host, ...tunnels } = paths;
-  const single = await compare(rounds, tunnels, (p) => stream(p.from, p.to, 2, 1));
+  const single = await compare(rounds * SHORT.stream, tunnels, (p) => stream(p.from, p.to, 1, 1));
   const times = [
     ['`ping -f`', ping],
     ['TCP request/response', rr],
   ] as const;
   return [
-    ...times.flatMap(([what, figures]): Result[] => [
+    ...times.flatMap(([what, samples]): Result[] => [
       {
         suite,
         what: `RTT with 10,000 rules on the group, two hosts, ${what}`,
-        figures,
+        figures: medians(samples),
         unit: 'µs',
-        value: figures['10,000 rules'] / figures['10 rules'],
+        value: perRound(samples, (f) => f['10,000 rules'] / f['10 rules']),
         valueName: '10,000 ÷ 10 rules',
         target: { op: '<=', limit: 1.03 },
       },
       {
         suite,
         what: `RTT with policy, tracking and flow records, two hosts, ${what}`,
-        figures,
+        figures: medians(samples),
         unit: 'µs',
-        value: (figures['10 rules'] - figures.host) / (figures.overlay - figures.host),
+        value: perRound(samples, (f) => (f['10 rules'] - f.host) / (f.overlay - f.host)),
         valueName: 'overhead ours ÷ overlay',
         target: { op: '<=', limit: 1 },
       },
@@ -126,9 +125,9 @@ async function packets(rounds: number): Promise<Result[]> {
     {
       suite,
       what: 'TCP, one stream, with 10,000 rules on the group, two hosts',
-      figures: single,
+      figures: medians(single),
       unit: 'Gbit/s',
-      value: single['10 rules'] / single['10,000 rules'],
+      value: perRound(single, (f) => f['10 rules'] / f['10,000 rules']),
       valueName: '10 ÷ 10,000 rules',
       target: { op: '<=', limit: 1.03 },
     },
@@ -139,18 +138,16 @@ async function connections(rounds: number): Promise<Result[]> {
   const [overlay, ours] = [(await path(OVERLAY)).to, (await path(MANY)).to];
   const results: Result[] = [];
   for (const clients of [1, 32]) {
-    const figures = medians(
-      await interleave(rounds, {
-        overlay: () => connect(caller(OVERLAY), overlay, clients, 2),
-        ours: () => connect(caller(MANY), ours, clients, 2),
-      }),
-    );
+    const samples = await interleave(rounds, {
+      overlay: () => connect(caller(OVERLAY), overlay, clients, 2),
+      ours: () => connect(caller(MANY), ours, clients, 2),
+    });
     results.push({
       suite,
       what: `new TCP connections with 10,000 rules, two hosts, ${clients === 1 ? 'one client' : `${clients} clients`}`,
-      figures,
+      figures: medians(samples),
       unit: 'per s',
-      value: figures.ours / figures.overlay,
+      value: perRound(samples, (f) => f.ours / f.overlay),
       valueName: 'ours ÷ overlay',
       target: { op: '>=', limit: 0.9 },
     });
