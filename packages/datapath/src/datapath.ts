@@ -24,7 +24,7 @@ import { Departures } from './flows/departures.js';
 import { KernelFlows, nowUnits } from './flows/source.js';
 import { announce } from './kernel/announce.js';
 import { Counting } from './kernel/counting.js';
-import { DNS, dnsMac, ensureHostDevice, ensureTunnel, removeOtherTunnels } from './kernel/devices.js';
+import { DNS, dnsMac, ensureHostDevice, ensureTunnel, removeOtherTunnels, resizeDevices } from './kernel/devices.js';
 import { ensureFirewall, probeFirewall } from './kernel/firewall.js';
 import { listForwarding } from './kernel/forwarding.js';
 import { ensureHostEnd, refuseTaken } from './kernel/host-end.js';
@@ -89,16 +89,19 @@ const DYNAMIC = ['connections4', 'connections6', 'fragments', 'stations'] as con
 const FILL_AGE_MS = 15_000;
 /** How often the uplinks are looked at: a fail-over takes this long at most. */
 const UPLINK_WATCH_MS = 200;
+/** The same for the interface that carries the tunnel, whose MTU may change. */
+const UNDERLAY_WATCH_MS = 1_000;
 /** A station that has been silent for so long is forgotten; as in bridges. */
 const STATION_AGE_SECONDS = 300;
 const SWEEP_SECONDS = 30;
 
 export class KernelDatapath implements Datapath {
-  readonly containerMtu: number;
   readonly flows: KernelFlows;
   readonly #options: DatapathOptions;
   readonly #netlink: Netlink;
-  readonly #underlay: Underlay;
+  #underlay: Underlay;
+  /** Why the underlay cannot carry the tunnel any more. */
+  #underlayFault = '';
   readonly #programs: Programs;
   readonly #departures: Departures;
   readonly #trials: Trials;
@@ -106,7 +109,7 @@ export class KernelDatapath implements Datapath {
   readonly #counting: Counting;
   readonly #uplinks: Uplinks;
   readonly #shaper: Shaper;
-  #watch: NodeJS.Timeout | undefined;
+  readonly #watches: NodeJS.Timeout[] = [];
   #stationsSweptAt = 0;
   #othersReleased = false;
   readonly #tables: Readonly<Record<TableName, Table>>;
@@ -139,7 +142,6 @@ export class KernelDatapath implements Datapath {
     this.#netlink = Netlink.open();
     try {
       this.#underlay = findUnderlay(this.#netlink, vtepIp);
-      this.containerMtu = this.#underlay.mtu - overhead(this.#underlay.ipv6);
       this.#programs = openPrograms(object, instanceDir(instance));
     } catch (error) {
       this.#netlink.close();
@@ -189,7 +191,7 @@ export class KernelDatapath implements Datapath {
       this.#inherited = held?.some((byte) => byte !== 0) === true;
       // The one an earlier start chose, while it can.
       this.#uplinks.refresh(held && configUplink(held));
-      this.#outside = new Outside(this.#netlink, { instance, mtu: this.containerMtu }, held && parseOutside(held));
+      this.#outside = new Outside(this.#netlink, { instance, mtu: () => this.containerMtu }, held && parseOutside(held));
       // Programs of an earlier start are at work, and the tables of these here are empty: an exchange now would cut everything off.
       this.#staged = this.#programs.fresh.length > 0 && this.#netlink.link(vxlanDevice(vxlanPort)) !== undefined;
       const device = { instance, port: vxlanPort, mtu: this.containerMtu };
@@ -200,7 +202,8 @@ export class KernelDatapath implements Datapath {
       this.#writeConfig();
       this.#findPlaces();
       if (!this.#staged) this.#exchange();
-      if (this.#uplinks.any) this.#watch = setInterval(() => this.#watchUplinks(), UPLINK_WATCH_MS).unref();
+      if (this.#uplinks.any) this.#watches.push(setInterval(() => this.#watchUplinks(), UPLINK_WATCH_MS).unref());
+      this.#watches.push(setInterval(() => this.#watchUnderlay(), UNDERLAY_WATCH_MS).unref());
     } catch (error) {
       this.close();
       throw error;
@@ -320,6 +323,10 @@ export class KernelDatapath implements Datapath {
     return undefined;
   }
 
+  get containerMtu(): number {
+    return this.#underlay.mtu - overhead(this.#underlay.ipv6);
+  }
+
   get vlanMtu(): number | undefined {
     return this.#uplinks.mtu;
   }
@@ -364,7 +371,7 @@ export class KernelDatapath implements Datapath {
   }
 
   close(): void {
-    clearInterval(this.#watch);
+    for (const watch of this.#watches) clearInterval(watch);
     this.#departures.close();
     this.flows.close();
     this.#trials.close();
@@ -405,6 +412,7 @@ export class KernelDatapath implements Datapath {
         this.#devices = devices;
       });
     }
+    if (this.#underlayFault !== '') failed.push(this.#underlayFault);
     await attempt(() => this.#forgetStations());
     await attempt(async () => {
       const { instance, vxlanPort, vtepIp } = this.#options;
@@ -674,12 +682,42 @@ export class KernelDatapath implements Datapath {
   /** Another uplink carries the VLANs within a moment of the one in use going down; the switches learn of it at once. */
   #watchUplinks(): void {
     try {
-      if (!this.#uplinks.refresh()) return;
+      const mtu = this.#uplinks.mtu;
+      const another = this.#uplinks.refresh();
+      if (this.#uplinks.mtu !== mtu) void this.#serially(async () => this.#resize());
+      if (!another) return;
       if (!this.#staged) this.#uplinks.attach(this.#programs.programs.from_uplink);
       this.#writeConfig();
       this.#announce([...this.#tables.ports.read().values()].map(parsePort));
     } catch {
       // An interface on its way out. The next look, or the next apply, sees how it ended.
+    }
+  }
+
+  /** A new MTU of the underlay is the networks' within a second: what is larger would be lost in the tunnel. */
+  #watchUnderlay(): void {
+    try {
+      const { mtu } = findUnderlay(this.#netlink, this.#options.vtepIp);
+      this.#underlayFault = '';
+      if (mtu === this.#underlay.mtu) return;
+      this.#underlay = { ...this.#underlay, mtu };
+      void this.#serially(async () => this.#resize());
+    } catch (error) {
+      // Nothing fits into it, or the address is gone: the next whole apply says so, until it is mended.
+      this.#underlayFault = reasonOf(error);
+    }
+  }
+
+  /** Devices and interfaces of containers get the MTUs that the networks have now. What fails here, the next read-back repairs. */
+  #resize(): void {
+    try {
+      resizeDevices(this.#netlink, { instance: this.#options.instance, port: this.#options.vxlanPort, mtu: this.containerMtu });
+      for (const link of this.#links.list().values()) {
+        const value = this.#tables.ports.get(u32Key(link.index));
+        if (value && !this.#links.isDying(link.name)) this.#links.resize(link, parsePort(value).vni);
+      }
+    } catch {
+      // An interface on its way out.
     }
   }
 

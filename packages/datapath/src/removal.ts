@@ -59,7 +59,7 @@ export async function removeDatapath(instance: string): Promise<void> {
   try {
     const links = portLinks(netlink, instance);
     await links.remove([...links.list().values()]);
-    await new Outside(netlink, { instance, mtu: 0 }, undefined).remove();
+    await new Outside(netlink, { instance, mtu: () => 0 }, undefined).remove();
     for (const name of devicesOf(netlink, instance)) netlink.deleteLink(name);
     releaseUplinks(netlink, []);
     release(netlink, 'from_underlay', []);

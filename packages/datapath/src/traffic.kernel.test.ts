@@ -79,6 +79,32 @@ describe('reachability', () => {
     expect(await a.sh('ping -c 1 -W 1 -M do -s 1403 2001:db8:1::3 2>&1 || true')).toMatch(/message too long/i);
   });
 
+  it('another MTU of the underlay is that of the networks within moments, and nothing is lost', async () => {
+    const { one, two } = pair.hosts;
+    const a = pair.at(RED, 1);
+    const mtuOf = async (device: string) => Number(/ mtu (\d+)/.exec(await one.sh(`ip -o link show ${device}`))?.[1]);
+    const become = async (underlay: number, inner: number) => {
+      for (const host of [one, two]) await host.sh(`ip link set eth1 mtu ${underlay}`);
+      for (let i = 0; i < 50 && (await mtuOf(a.port.name)) !== inner; i++) await settle();
+      for (const device of ['contivvx', 'contivdns', a.port.name]) expect(await mtuOf(device), device).toBe(inner);
+      // It was no drift, and so nothing is left to repair.
+      expect(await pair.apply('one')).toEqual({ written: 0, repaired: [], failed: [] });
+    };
+    const stop = a.pinging('10.1.0.3');
+    await become(1600, 1550);
+    await become(1500, 1450);
+    expect(await stop()).toMatchObject({ lost: 0 });
+
+    await one.sh('ip link set eth1 mtu 1300');
+    const told = /the MTU of eth1 is 1300, and the tunnel needs at least 1330/;
+    const failed = async () => (await pair.apply('one')).failed.join();
+    for (let i = 0; i < 50 && !told.test(await failed()); i++) await settle();
+    expect(await failed()).toMatch(told);
+    await one.sh('ip link set eth1 mtu 1500');
+    for (let i = 0; i < 50 && (await failed()) !== ''; i++) await settle();
+    expect(await failed()).toBe('');
+  });
+
   it('nobody answers for an address that nobody has', async () => {
     expect(await reaches(pair.at(RED, 1), '10.1.0.77')).toBe(false);
     expect(await dropsOf('one', 'unknown-target')).toBeGreaterThan(0n);

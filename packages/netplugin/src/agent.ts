@@ -12,6 +12,7 @@ import { followNames } from './dns.js';
 import { keepDoorkeeper } from './doorkeeper.js';
 import { type DriverContext, forgetEndpoint, forgetNetwork, forgetReservation } from './driver/context.js';
 import { Routes } from './driver/routes.js';
+import { Sandboxes } from './driver/sandboxes.js';
 import { DriverServer } from './driver/server.js';
 import { Flows } from './flows/flows.js';
 import { FlowLog } from './flows/log.js';
@@ -31,6 +32,7 @@ import { DockerFollower } from './sync/docker.js';
 import { DockerNetworks } from './sync/docker-networks.js';
 import { HostSync } from './sync/host.js';
 import { InfraNetworks } from './sync/infra.js';
+import { ContainerMtus } from './sync/mtus.js';
 import { Registrar } from './sync/registrar.js';
 import { uplinkProblems, uplinkWarnings } from './uplinks.js';
 import { VERSION } from './version.js';
@@ -72,7 +74,7 @@ export async function setUpAgent(config: Config, log: Logger, lifecycle: Lifecyc
 
   const pool = new MasterPool(config.masters);
   const calls = new AgentCalls(pool);
-  // Uplinks, and with them their MTU, may change at any time.
+  // MTUs may change at any time.
   const registration = (): HostRegistration => ({
     vtepIp: config.vtepIp,
     control: `${config.ctrlIp.includes(':') ? `[${config.ctrlIp}]` : config.ctrlIp}:${config.ctrlPort}`,
@@ -119,6 +121,11 @@ export async function setUpAgent(config: Config, log: Logger, lifecycle: Lifecyc
   });
   cluster.listen({ replaced: () => names.changed(), changed: () => names.changed() });
   const engine = new Engine(config.dockerHost);
+  const sandboxes = new Sandboxes(async (endpointId) => {
+    const known = [...cluster.mirror.endpoints.values()].find((e) => e.endpointId === endpointId && e.host === config.host);
+    const pid = known?.containerId ? (await engine.container(known.containerId))?.State.Pid : 0;
+    return pid ? `/proc/${pid}/ns/net` : undefined;
+  });
   const context: DriverContext = {
     host: config.host,
     scope: config.dockerScope,
@@ -127,11 +134,7 @@ export async function setUpAgent(config: Config, log: Logger, lifecycle: Lifecyc
     state,
     dataplane,
     outbox,
-    routes: new Routes(log.child({ component: 'routes' }), async (endpointId) => {
-      const known = [...cluster.mirror.endpoints.values()].find((e) => e.endpointId === endpointId && e.host === config.host);
-      const pid = known?.containerId ? (await engine.container(known.containerId))?.State.Pid : 0;
-      return pid ? `/proc/${pid}/ns/net` : undefined;
-    }),
+    routes: new Routes(log.child({ component: 'routes' }), sandboxes),
     log: log.child({ component: 'driver' }),
     nudge: () => setImmediate(() => dockerNetworks.soon()),
   };
@@ -144,6 +147,12 @@ export async function setUpAgent(config: Config, log: Logger, lifecycle: Lifecyc
   const hostSync = new HostSync(engine, context);
   const infra = new InfraNetworks({ host: config.host, cluster, calls, state, dataplane, log: log.child({ component: 'infra' }) });
   const registrar = new Registrar({ host: config.host, cluster, calls, registration });
+  const mtus = new ContainerMtus({
+    endpoints: state.endpoints,
+    mtuOf: (record) => dataplane.mtuOf(record),
+    sandboxes,
+    log: log.child({ component: 'mtu' }),
+  });
   const follower = new DockerFollower(engine, dockerNetworks, containers, hostSync, dockerLog);
   const dns = new NameServer(datapath, state, followNames(cluster), log.child({ component: 'dns' }));
   const parts: AgentParts = {
@@ -179,6 +188,7 @@ export async function setUpAgent(config: Config, log: Logger, lifecycle: Lifecyc
   let leaveDoorkeeper = (): void => undefined;
   lifecycle
     .add({ name: 'data path loop', start: () => dataplane.start(), stop: () => dataplane.stop() })
+    .add({ name: 'MTUs', start: () => mtus.start(), stop: () => mtus.stop() })
     .add({ name: 'flows', start: () => flows.start(), stop: () => flows.stop() })
     .add({ name: 'outbox', start: () => resumeOutbox(context), stop: () => outbox.stop() })
     .add({

@@ -103,6 +103,13 @@ export class Dataplane {
     this.schedule(Math.max(0, this.#endedAt + COLLECT_MS - performance.now()));
   }
 
+  /** MTU of an endpoint's network on this host; `undefined` while it is not known. */
+  mtuOf({ ref }: EndpointRecord): number | undefined {
+    const network = this.#cluster.mirror.networks.get(networkKey(ref.tenant, ref.network));
+    if (!network) return undefined;
+    return network.encap === 'vlan' ? this.#datapath.vlanMtu : this.#datapath.containerMtu;
+  }
+
   /** Creates the interface pair of an endpoint; its network is in the data path before it. */
   async attach(record: EndpointRecord): Promise<void> {
     await this.#mutex.run('', async () => {
@@ -118,7 +125,8 @@ export class Dataplane {
       // No container without its rules: what is known of them is in the data path before its interface is.
       if (this.#behind || !this.#participates.has(networkKey(record.ref.tenant, record.ref.network))) await this.#apply('later');
       await this.#datapath.addPort(port, record.peer);
-      this.#state.endpoints.set(record.endpointId, { ...record, stage: 'ready' });
+      const mtu = this.mtuOf(record);
+      this.#state.endpoints.set(record.endpointId, { ...record, stage: 'ready', ...(mtu === undefined ? {} : { mtu }) });
     });
     this.schedule(COLLECT_ENDPOINTS_MS);
   }

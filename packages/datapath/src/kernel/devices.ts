@@ -183,6 +183,14 @@ export function outsideDevice(privateSubnet: Prefix4): HostDevice {
   };
 }
 
+/** Gives those devices of this instance that are there another MTU. */
+export function resizeDevices(netlink: Netlink, options: { readonly port: number; readonly instance: string; readonly mtu: number }): void {
+  for (const name of [vxlanDevice(options.port), DNS_DEVICE, DNS_PEER, OUTSIDE_DEVICE, OUTSIDE_PEER]) {
+    const link = netlink.link(name);
+    if (link && isOurs(link.alias, options.instance)) netlink.setLink(link.index, { mtu: options.mtu });
+  }
+}
+
 /** @returns sentences about what had to be repaired; `made` when the device is new. */
 export function ensureHostDevice(
   netlink: Netlink,
@@ -216,7 +224,12 @@ export function ensureHostDevice(
   if (program && attach(netlink, ifindex, 'egress', device.program, program) && !made)
     repaired.push(`the program of ${name} was missing or another`);
   for (const side of [netlink.link(device.peer), netlink.link(ifindex)]) {
-    if (!side || side.up) continue;
+    if (!side) continue;
+    if (side.mtu !== mtu) {
+      netlink.setLink(side.index, { mtu });
+      repaired.push(`${side.name} had MTU ${side.mtu} instead of ${mtu}`);
+    }
+    if (side.up) continue;
     netlink.setLink(side.index, { up: true });
     if (!made) repaired.push(`${side.name} was down`);
   }

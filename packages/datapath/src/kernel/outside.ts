@@ -63,7 +63,8 @@ function natStates(
 
 export interface OutsideOptions {
   readonly instance: string;
-  readonly mtu: number;
+  /** The underlay's may change at any time. */
+  readonly mtu: () => number;
 }
 
 /** What the programs know of the way out. */
@@ -128,7 +129,7 @@ export class Outside {
     this.#place = undefined;
     if (!wanted) return [];
     const subnet = freeSubnet(this.#netlink, [wanted.privateSubnet, ...(wanted.spareSubnets ?? [])], before?.privateNet);
-    const device = ensureHostDevice(this.#netlink, this.#options, outsideDevice(subnet), program);
+    const device = ensureHostDevice(this.#netlink, { ...this.#options, mtu: this.#options.mtu() }, outsideDevice(subnet), program);
     if (device.made) {
       // Connections from localhost to published ports leave by this device.
       setting(`conf/${OUTSIDE_DEVICE}/route_localnet`);

@@ -104,11 +104,17 @@ export class PortLinks {
       this.#netlink.setLink(link.index, { group: PORT_GROUP });
       repaired.push(`${link.name} was in interface group ${link.group}, where the firewall does not hold it`);
     }
-    if (link.mtu !== mtu) {
-      this.#netlink.setLink(link.index, { mtu });
-      repaired.push(`${link.name} had MTU ${link.mtu} instead of ${mtu}`);
-    }
+    if (this.resize(link, vni)) repaired.push(`${link.name} had MTU ${link.mtu} instead of ${mtu}`);
     return repaired;
+  }
+
+  /** Gives the host's side its network's MTU, and the other end where that is the host's as well; answers whether there was anything to change. */
+  resize(link: Link, vni: number): boolean {
+    const mtu = this.#mtuOf(vni);
+    if (link.mtu === mtu) return false;
+    if (!link.elsewhere && link.peerIndex !== undefined) this.#netlink.setLink(link.peerIndex, { mtu });
+    this.#netlink.setLink(link.index, { mtu });
+    return true;
   }
 
   /**

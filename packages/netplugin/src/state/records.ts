@@ -91,6 +91,8 @@ export const endpointRecord = z.object({
   /** The container's labels are known, and netmaster has put the endpoint into the group they name. */
   labelsRead: z.boolean().optional(),
   sandboxKey: z.string().optional(),
+  /** What its container was given, or has been lowered to since. */
+  mtu: z.number().int().optional(),
   /** This interface carries the route to the DNS service address in its sandbox. */
   dnsRoute: z.boolean().optional(),
   published: z.array(publishedPort).optional(),

@@ -1,4 +1,4 @@
-/** Tells netmaster when what this host has registered is no longer so: its uplinks' MTU may change while it runs. */
+/** Tells netmaster when what this host has registered is no longer so: the MTU of its underlay or its uplinks may change while it runs. */
 import { isDeepStrictEqual } from 'node:util';
 import type { AgentCalls } from '@contiv/client';
 import type { HostRegistration } from '@contiv/model';
