@@ -15,5 +15,5 @@ ip netns add "$namespace"
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 ip -n "$namespace" link set lo up
-inside bin/lab up --store etcd
+inside bin/lab up --store etcd --vlan-uplinks eth2,eth3
 inside bin/bench "$@"

@@ -13,7 +13,7 @@ import { spreadSuite } from './suites/spread.js';
 import { startSuite } from './suites/start.js';
 import { swarmSuite } from './suites/swarm.js';
 
-/** `bench [--rounds N] [SUITE…]`: needs a lab made with `bin/lab up --store etcd`; each suite's results replace its last ones in `docs/benchmarks.md` and `docs/benchmarks.json`. */
+/** `bench [--rounds N] [SUITE…]`: needs a lab made with `bin/lab up --store etcd --vlan-uplinks eth2,eth3`; each suite's results replace its last ones in `docs/benchmarks.md` and `docs/benchmarks.json`. */
 const args = process.argv.slice(2);
 if (args[0] === 'engines') await serveEngines(Number(args[1]), Number(args[2]), Number(args[3]));
 const at = args.indexOf('--rounds');

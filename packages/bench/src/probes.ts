@@ -30,6 +30,15 @@ export async function floodPing(from: Shell, to: string, count: number): Promise
   return (total * 1000) / count;
 }
 
+/** How many of so many pings had no answer. */
+export async function lostPings(from: Shell, to: string, count: number, intervalMs: number): Promise<number> {
+  // It ends with 1 when the last one is lost, and all that counts is printed.
+  const text = await from('sh', '-c', `/usr/bin/ping -q -i ${intervalMs / 1000} -W 1 -c ${count} ${to} || true`);
+  const received = Number(/(\d+) received/.exec(text)?.[1]);
+  if (!(received > 0)) throw new Error(`no ping to ${to} was answered: ${text}`);
+  return count - received;
+}
+
 /**
  * Median round trip of small TCP requests and responses in microseconds (sockperf ping-pong, its smallest message, 14 bytes). Its mean would
  * also tell what else the machine had to do in that second.

@@ -1,3 +1,4 @@
+import { failOver } from '../failover.js';
 import { ADDRESS, addressOf, eventually, MASTER, onHost, sleeper, WORKER } from '../lab.js';
 import { BRIDGE, ensureNetworks, OURS, OVERLAY, VLAN } from '../networks.js';
 import { compare, inContainer, type Path, SHORT, serve, serveHost } from '../paths.js';
@@ -47,6 +48,7 @@ export async function datapathSuite(rounds: number): Promise<Result[]> {
   const eight = await compare(rounds * SHORT.stream, across, (p) => stream(p.from, p.to, 1, 8));
   const nearPings = await compare(rounds * SHORT.trip, within, ping);
   const nearStream = await compare(rounds * SHORT.stream, within, one);
+  const gaps = await failOver(vlan.across, Math.max(2, rounds));
 
   type Times = { readonly host: number; readonly overlay: number };
   const overhead = (of: number, { host, overlay }: Times): number => (of - host) / (overlay - host);
@@ -107,6 +109,15 @@ export async function datapathSuite(rounds: number): Promise<Result[]> {
       value: perRound(single, (f) => f.vlan / f.host),
       valueName: 'VLAN ÷ host to host',
       target: { op: '>=', limit: 0.95 },
+    },
+    {
+      suite,
+      what: 'VLAN: the uplink in use loses its cable, without an answer until the other one carries',
+      figures: { ...medians(gaps), worst: Math.max(...gaps.cut, ...gaps.back) },
+      unit: 'ms',
+      value: Math.max(...gaps.cut, ...gaps.back),
+      valueName: 'worst',
+      target: { op: '<=', limit: 1_000, unit: 'ms' },
     },
     {
       suite,
