@@ -39,7 +39,8 @@ describe.each(ENGINES)('engine %s', (engine) => {
     Promise.all(names.map(([host, name]) => rig.docker(host, 'rm', '-f', name)));
 
   beforeAll(async () => {
-    await rig.up('--engine', engine);
+    // Networks are the same over either underlay.
+    await rig.up('--engine', engine, '--underlay', engine === 'modern' ? 'ipv6' : 'ipv4');
     await rig.netctl('tenant', 'create', 'blue');
   });
   afterAll(() => rig.down());

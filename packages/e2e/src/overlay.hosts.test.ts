@@ -3,7 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ENGINES, MASTER, NETMASTER, Rig, WORKER } from './rig/rig.js';
 import { eventually } from './rig/run.js';
 import { type Place, pingDuring } from './rig/traffic.js';
+import { OTHER, upgrade, withPrograms } from './rig/upgrade.js';
 
+const HOSTS = [MASTER, WORKER] as const;
 const CLUSTER = 'tcp://192.168.2.50:2375';
 
 describe.each(ENGINES)('engine %s', (engine) => {
@@ -42,12 +44,22 @@ describe.each(ENGINES)('engine %s', (engine) => {
   });
   afterAll(() => rig.down());
 
-  test('both kinds carry at once, also while netplugin stops, is killed and starts', async () => {
-    await Promise.all([oursReached(), overlayReached()]);
+  /** What pings on either network lose meanwhile, 200 a second on each. */
+  async function lostDuring(work: () => Promise<void>): Promise<{ ours: number; overlay: number }> {
     // The one runs within the other, so both are on the way all the time. What the last of them cost, when ping is ended, is not counted.
     let overlay = 0;
     const ours = await pingDuring(rig, place('ours-1'), await addressOf('ours-2', 'ours'), async () => {
-      const { lost } = await pingDuring(rig, place('overlay-1'), await addressOf('overlay-2', 'overlay-net'), async () => {
+      const { lost } = await pingDuring(rig, place('overlay-1'), await addressOf('overlay-2', 'overlay-net'), work);
+      overlay = lost;
+    });
+    return { ours: ours.lost, overlay };
+  }
+
+  test('both kinds carry at once, also while netplugin stops, is killed and starts, is upgraded and downgraded', async () => {
+    await Promise.all([oursReached(), overlayReached()]);
+    // Programs are the same for all engines: they are exchanged beside one.
+    await withPrograms(rig, HOSTS, engine === ENGINES[0] ? [OTHER.tables] : [], async (objects) => {
+      const lost = await lostDuring(async () => {
         for (const [host, end] of [
           [MASTER, 'stop'],
           [WORKER, 'kill'],
@@ -55,10 +67,11 @@ describe.each(ENGINES)('engine %s', (engine) => {
           await service(host, end);
           await service(host, 'start');
         }
+        for (const object of objects) for (const next of [object, undefined]) await upgrade(rig, HOSTS, next);
+        await Promise.all([oursReached(), overlayReached()]);
       });
-      overlay = lost;
+      expect(lost).toEqual({ ours: 0, overlay: 0 });
     });
-    expect({ ours: ours.lost, overlay }).toEqual({ ours: 0, overlay: 0 });
   });
 
   test('the port of the overlay is refused in one sentence, and what was there before goes on', async () => {

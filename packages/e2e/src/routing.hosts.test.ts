@@ -56,6 +56,17 @@ describe.each(ENGINES)('engine %s', (engine) => {
       );
     expect((await rig.tryNetctl('net', 'create', '-s', '10.9.9.0/24', 'early')).text).toContain('network early needs a gateway');
     expect((await rig.tryNetctl('global', 'set', '--private-subnet', '192.168.0.0/16')).text).toContain('which is an address of host');
+    // netmaster knows the hosts' own addresses, but not those of the engines' bridges.
+    await rig.netctl('global', 'set', '--private-subnet', '172.17.0.0/16');
+    await rig.netctl('net', 'create', '-s', '10.9.9.0/24', '-g', '10.9.9.254', 'early');
+    await eventually('the Docker network', () => rig.docker(MASTER, 'network', 'inspect', 'early'));
+    const published = ['run', '-d', '--name', 'early', '--net', 'early', '-p', `9096:${PORT}`, 'alpine', 'sleep', '60'];
+    expect((await rig.tryDocker(MASTER, published)).text).toContain(
+      'the private subnet 172.17.0.0/16 collides with 172.17.0.1/16 of docker0 on this host',
+    );
+    await rig.docker(MASTER, 'rm', '-f', 'early');
+    await eventually('the network goes', () => rig.netctl('net', 'rm', 'early'));
+    await rig.netctl('global', 'set', '--private-subnet', '172.19.0.0/16');
   });
 
   test('three tenants, three networks, two hosts: everybody reaches their own, and nobody another tenant', async () => {
@@ -114,6 +125,12 @@ describe.each(ENGINES)('engine %s', (engine) => {
       expect(hops.map((line) => line.trim().split(/\s+/)[1])).toEqual(['10.1.1.254', to.ip]);
     }
     expect(await inside(from, 'ping -c 1 -W 2 10.1.2.254')).toContain(' 0% packet loss');
+    const to = find('red', 2, WORKER);
+    expect(await inside(from, `ping -c 1 -W 2 -M do -s 1422 ${to.ip}`)).toContain(' 0% packet loss');
+    expect(await inside(from, `ping -c 1 -W 2 -s 4000 ${to.ip}`)).toContain(' 0% packet loss');
+    expect((await rig.tryDocker(MASTER, ['exec', 'red10', 'ping', '-c', '1', '-W', '2', '-M', 'do', '-s', '1423', to.ip])).text).toContain(
+      'message too long',
+    );
     expect((await rig.tryDocker(MASTER, ['exec', 'red10', 'nc', '-w', '3', '10.1.2.77', PORT])).text).toContain('No route to host');
     expect((await rig.tryDocker(MASTER, ['exec', 'red10', 'nc', '-w', '3', '10.1.2.254', PORT])).text).toContain('refused');
   });
@@ -198,6 +215,32 @@ describe.each(ENGINES)('engine %s', (engine) => {
     containers.push({ host: MASTER, container: 'six', ip: '10.1.6.1', tenant: 'red', network: 6 });
     const own = /inet6 (fd00:[0-9a-f:]+)/.exec(await rig.on(MASTER, 'ip', '-6', '-o', 'addr', 'show', 'eth0'))?.[1] ?? '';
     const six = find('red', 6, MASTER);
+    // Another network of the tenant, on the other host.
+    await rig.netctl(
+      'net',
+      'create',
+      '-t',
+      'red',
+      '-s',
+      '10.1.7.0/24',
+      '-g',
+      '10.1.7.254',
+      '-s6',
+      '2001:db8:7::/64',
+      '-g6',
+      '2001:db8:7::fe',
+      'seven',
+    );
+    await eventually('the Docker network', () => rig.docker(WORKER, 'network', 'inspect', 'seven/red'));
+    await rig.docker(WORKER, 'run', '-d', '--name', 'seven', '--net', 'seven/red', 'bench', 'sleep', '3600');
+    containers.push({ host: WORKER, container: 'seven', ip: '10.1.7.1', tenant: 'red', network: 7 });
+    const seven = await rig.docker(WORKER, 'inspect', '-f', '{{range .NetworkSettings.Networks}}{{.GlobalIPv6Address}}{{end}}', 'seven');
+    const hops = await eventually('the other network', async () => {
+      const said = await inside(six, `ping -c 2 -W 2 ${seven}`);
+      expect(said).toContain(' 0% packet loss');
+      return said;
+    });
+    expect(hops).toContain('ttl=63');
     expect(await inside(six, `ping -c 2 -W 2 ${WEB6}`)).toContain(' 0% packet loss');
     expect(await inside(six, `printf 'GET /client HTTP/1.0\\r\\n\\r\\n' | nc -w 5 ${WEB6} 80`)).toContain(`"address":"${own}"`);
     expect(await ask(WORKER, own, 9097), 'from the other host').toBe('six');

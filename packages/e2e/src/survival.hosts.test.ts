@@ -1,10 +1,10 @@
 /** Traffic outlives every program of ours and of Docker's: nothing is lost while one of them is killed, and new containers work afterwards. */
-import { copyFile, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ENGINES, eventually, MASTER, type Outcome, type Place, Rig, ROOT, run, succeed, Traffic, WORKER } from './index.js';
+import { ENGINES, eventually, MASTER, type Outcome, type Place, Rig, Traffic, WORKER } from './index.js';
+import { OTHER, upgrade, withPrograms } from './rig/upgrade.js';
 
 /** How long the store is away. A minute where the engines too hang on it, by their cluster store. */
 const OUTAGE_MS: Readonly<Record<string, number>> = { system: 60_000, modern: 10_000 };
@@ -117,32 +117,14 @@ describe.each(ENGINES)('engine %s', (engine) => {
   });
 
   test.runIf(engine === ENGINES.at(-1))('upgrade and downgrade of the data path, tables of another layout included', async () => {
-    const work = await mkdtemp(join(tmpdir(), 'contiv-e2e-bpf-'));
-    try {
-      const otherCode = join(work, 'code.bpf.o');
-      const otherTables = join(work, 'tables.bpf.o');
-      const build = join(ROOT, 'scripts', 'build-bpf.sh');
-      await succeed('build', run(build, [otherCode, '-fno-strict-aliasing']));
-      await succeed('build', run(build, [otherTables, '-DCONTIV_SCHEMA=77']));
-      const programs = () => rig.on(WORKER, 'find', '/sys/fs/bpf/contiv', '-name', 'from_container');
-      await during(async () => {
-        for (const object of [otherCode, otherTables, undefined]) {
-          const before = await programs();
-          await Promise.all(
-            HOSTS.map(async (host) => {
-              await rig.setEnvironment(host, 'netplugin', object === undefined ? {} : { CONTIV_BPF_OBJECT: object });
-              await rig.service(host, 'netplugin', 'restart');
-            }),
-          );
-          await eventually('the new programs', async () => expect(await programs()).not.toBe(before));
-          expect((await programs()).split('\n')).toHaveLength(1);
+    await withPrograms(rig, HOSTS, [OTHER.code, OTHER.tables], (objects) =>
+      during(async () => {
+        for (const object of [...objects, undefined]) {
+          await upgrade(rig, HOSTS, object);
           await newContainersWork();
         }
-      });
-    } finally {
-      for (const host of HOSTS) await rig.setEnvironment(host, 'netplugin', {});
-      await rm(work, { recursive: true });
-    }
+      }),
+    );
   });
 
   test('etcd away', async () => {

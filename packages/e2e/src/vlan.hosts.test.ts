@@ -2,7 +2,20 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ADDRESS, ENGINES, eventually, MASTER, type Place, pingDuring, Rig, ROOT, run, succeed, WORKER } from './index.js';
+import {
+  ADDRESS,
+  ENGINES,
+  eventually,
+  MASTER,
+  PING_INTERVAL_MS,
+  type Place,
+  pingDuring,
+  Rig,
+  ROOT,
+  run,
+  succeed,
+  WORKER,
+} from './index.js';
 import { arpReply, BROADCAST, taggedFrame, udpFrame } from './rig/frames.js';
 import { sendRaw, watchRaw } from './rig/raw.js';
 
@@ -10,6 +23,8 @@ const SERVER = '10.1.3.200';
 const ROUTER = '10.1.3.254';
 const MARK = Buffer.from('a frame nobody should see');
 const FORGER = '52:54:00:66:66:66';
+/** Another uplink carries the VLANs within this time. */
+const FAILOVER_MS = 1_000;
 const PORTS = { src: 4000, dst: 4001 };
 
 /** What `GET /status` of an agent says, as far as this needs it. */
@@ -39,6 +54,10 @@ class VlanRig extends Rig {
     const format = '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.MacAddress}}{{end}}';
     const [ip = '', mac = ''] = (await this.docker(host, 'inspect', '-f', format, name)).split(' ');
     return { host, container: name, ip, mac };
+  }
+
+  addressOf(host: string, container: string): Promise<string> {
+    return this.docker(host, 'inspect', '-f', '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}', container);
   }
 
   /** Output of ping in a container's network, with the host's own ping, which knows -M. */
@@ -202,22 +221,28 @@ describe.runIf(ENGINES.includes('system'))('VLANs over two uplinks', () => {
     const become = (...wanted: readonly string[]) =>
       eventually(wanted.join(', '), async () => expect(await states()).toEqual(wanted), 10_000);
     expect(await states()).toEqual(['active', 'standby']);
-    const { longestGapMs, answered: pings } = await pingDuring(rig, c1, c2.ip, async () => {
-      await rig.lab('link', 'master', 'down', '--device', 'eth2');
-      await become('unplugged', 'active');
-      expect((await rig.inspectAgent(MASTER)).problems.join()).toContain('uplink eth2 has no carrier');
-      expect(await rig.lab('exec', 'server', '--', 'ping', '-c2', '-i0.2', '-W1', c1.ip)).toContain(answered(2));
-      await rig.lab('link', 'master', 'up', '--device', 'eth2');
-      await become('standby', 'active');
-      await rig.lab('link', 'master', 'down', '--device', 'eth3');
-      await become('active', 'unplugged');
-      await rig.lab('link', 'master', 'up', '--device', 'eth3');
-      await become('active', 'standby');
-    });
-    expect(pings).toBeGreaterThan(100);
-    // A quarter of a second on a machine that is not busy otherwise.
-    await annotate(`fail-over between uplinks: ${Math.round(longestGapMs)} ms without an answer at worst`);
-    expect(longestGapMs).toBeLessThan(3_000);
+    /** Milliseconds without an answer while a cable of the container's host is cut, or plugged in again. */
+    const gap = async (link: 'up' | 'down', device: string, ...wanted: readonly string[]): Promise<number> => {
+      const { lost } = await pingDuring(rig, c1, c2.ip, async () => {
+        await rig.lab('link', 'master', link, '--device', device);
+        await become(...wanted);
+        // Until it answers again there is nothing to count.
+        await sleep(FAILOVER_MS);
+      });
+      return lost * PING_INTERVAL_MS;
+    };
+    const gaps = [await gap('down', 'eth2', 'unplugged', 'active')];
+    expect((await rig.inspectAgent(MASTER)).problems.join()).toContain('uplink eth2 has no carrier');
+    expect(await rig.lab('exec', 'server', '--', 'ping', '-c2', '-i0.2', '-W1', c1.ip)).toContain(answered(2));
+    const returned = [await gap('up', 'eth2', 'standby', 'active')];
+    gaps.push(await gap('down', 'eth3', 'active', 'unplugged'));
+    returned.push(await gap('up', 'eth3', 'active', 'standby'));
+    await annotate(
+      `fail-over between uplinks: ${gaps.join(' and ')} ms without an answer, ${returned.join(' and ')} ms when a cable is back`,
+    );
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(FAILOVER_MS);
+    expect(Math.max(...gaps)).toBeGreaterThan(0);
+    expect(returned).toEqual([0, 0]);
   });
 
   test('netplugin killed and started again under traffic loses nothing', async () => {
@@ -254,6 +279,18 @@ describe.runIf(ENGINES.includes('system'))('VLANs over two uplinks', () => {
     expect(filters).toBe('');
     await rig.setArguments(WORKER, 'netplugin', (argv) => argv.map((arg) => (arg === 'eth9' ? 'eth2,eth3' : arg)));
     await rig.service(WORKER, 'netplugin', 'restart');
+    expect(await rig.ping(c1, c2.ip)).toContain(answered(3));
+  });
+
+  test('one that is down is told, and one that carries the default route is warned of', async () => {
+    await rig.on(MASTER, 'ip', 'link', 'set', 'eth3', 'down');
+    await eventually('told', async () => expect((await rig.inspectAgent(MASTER)).problems.join()).toContain('uplink eth3 is down'));
+    await rig.on(MASTER, 'ip', 'link', 'set', 'eth3', 'up');
+    await rig.on(MASTER, 'ip', 'route', 'add', 'default', 'dev', 'eth3', 'metric', '9999');
+    await eventually('warned', async () =>
+      expect((await rig.tryOn(MASTER, 'netplugin', 'status')).text).toContain("uplink eth3 carries this host's default route"),
+    );
+    await rig.on(MASTER, 'ip', 'route', 'del', 'default', 'dev', 'eth3', 'metric', '9999');
     expect(await rig.ping(c1, c2.ip)).toContain(answered(3));
   });
 
@@ -308,14 +345,35 @@ describe.runIf(ENGINES.includes('modern'))('VLANs with large frames', () => {
     expect(length).toBe('30000000');
   });
 
-  test('hosts whose MTUs differ are told apart', async () => {
-    await rig.on(WORKER, 'ip', 'link', 'set', 'eth2', 'mtu', '1500');
-    await rig.service(WORKER, 'netplugin', 'restart');
-    await eventually('an alarm on the other host', async () =>
-      expect((await rig.inspectAgent(MASTER)).problems.join()).toContain(`the MTU of the VLAN uplinks is 1500 on ${WORKER} and 9000 here`),
+  test('follow another MTU while everything runs: new containers, those there are, and what is said of the hosts', async () => {
+    const mtuIn = async (container: string) => (await rig.docker(WORKER, 'exec', container, 'cat', '/sys/class/net/eth0/mtu')).trim();
+    const set = async (mtu: string) => {
+      for (const device of ['eth1', 'eth2']) await rig.on(WORKER, 'ip', 'link', 'set', device, 'mtu', mtu);
+    };
+    const x1: Place = { host: MASTER, container: 'x1', ip: '' };
+    await set('1500');
+    await eventually('the containers have the smaller one', async () =>
+      expect([await mtuIn('c2'), await mtuIn('x2')]).toEqual(['1500', '1450']),
     );
-    await rig.on(WORKER, 'ip', 'link', 'set', 'eth2', 'mtu', '9000');
-    await rig.service(WORKER, 'netplugin', 'restart');
+    for (const kind of ['VXLAN underlay', 'VLAN uplinks'])
+      await eventually(`an alarm about the ${kind} on the other host`, async () =>
+        expect((await rig.inspectAgent(MASTER)).problems.join()).toContain(`the MTU of the ${kind} is 1500 on ${WORKER} and 9000 here`),
+      );
+    expect((await rig.tryNetctl('doctor')).stdout).toContain('MTU');
+    const there = { host: WORKER, ip: '' };
+    for (const [from, to, fits] of [
+      [c2, c1.ip, 1500],
+      [{ ...there, container: 'x2' }, await rig.addressOf(MASTER, 'x1'), 1450],
+    ] as const) {
+      expect(await rig.ping(from, to, ...size(fits)), String(fits)).toContain(answered(3));
+      expect(await rig.ping(from, to, ...size(fits + 1)), String(fits)).toContain('message too long');
+    }
+    await rig.docker(WORKER, 'run', '--rm', '--net', 'other/blue', 'alpine', 'sh', '-c', '[ $(cat /sys/class/net/eth0/mtu) = 1450 ]');
+    await set('9000');
     await eventually('no alarm', async () => expect((await rig.inspectAgent(MASTER)).problems.join()).not.toContain('MTU'));
+    expect([await mtuIn('c2'), await mtuIn('x2')]).toEqual(['1500', '1450']);
+    await rig.docker(WORKER, 'restart', '-t', '0', 'x2');
+    expect(await mtuIn('x2')).toBe('8950');
+    expect(await rig.ping(x1, await rig.addressOf(WORKER, 'x2'), ...size(8950))).toContain(answered(3));
   });
 });

@@ -105,11 +105,14 @@ export class Traffic {
   }
 }
 
-/** A hundred pings a second out of a container, by its host's own ping, while `work` is done; and what became of them. */
+/** Between two pings of `pingDuring`. */
+export const PING_INTERVAL_MS = 5;
+
+/** Two hundred pings a second out of a container, by its host's own ping, while `work` is done; and what became of them. */
 export async function pingDuring(rig: Rig, from: Place, to: string, work: () => Promise<void>): Promise<Outcome> {
   const pid = await rig.pidOf(from.host, from.container);
   const pidFile = `/run/e2e-${from.container}-ping.pid`;
-  const command = `echo $$ >${pidFile}; exec nsenter -t ${pid} -n ping -D -i 0.01 ${to}`;
+  const command = `echo $$ >${pidFile}; exec nsenter -t ${pid} -n ping -D -i ${PING_INTERVAL_MS / 1000} ${to}`;
   const child = rig.spawn(await rig.entering(from.host, 'sh', '-c', command));
   const output: string[] = [];
   child.stdout?.setEncoding('utf8').on('data', (text: string) => output.push(text));
