@@ -3,6 +3,7 @@ import { release } from 'node:os';
 import { type Ipv4, type Ipv6, parseMac, type Vni, vlanOf } from '@contiv/model';
 import { Netlink } from '@contiv/netlink';
 import type { BpfMap } from '@contiv/syscall';
+import { Attachments } from './attachments.js';
 import type {
   ApplyMode,
   ApplyReport,
@@ -21,46 +22,39 @@ import type {
 } from './contract.js';
 import { DatapathError, reasonOf } from './errors.js';
 import { Departures } from './flows/departures.js';
-import { KernelFlows, nowUnits } from './flows/source.js';
+import { KernelFlows } from './flows/source.js';
 import { announce } from './kernel/announce.js';
 import { Counting } from './kernel/counting.js';
-import { DNS, dnsMac, ensureHostDevice, ensureTunnel, removeOtherTunnels, resizeDevices } from './kernel/devices.js';
-import { ensureFirewall, probeFirewall } from './kernel/firewall.js';
+import { dnsMac, resizeDevices } from './kernel/devices.js';
+import { probeFirewall } from './kernel/firewall.js';
 import { listForwarding } from './kernel/forwarding.js';
-import { ensureHostEnd, refuseTaken } from './kernel/host-end.js';
-import { DNS_DEVICE, instanceDir, nftTable, vxlanDevice } from './kernel/names.js';
+import { instanceDir } from './kernel/names.js';
 import { listTables } from './kernel/nat.js';
 import { Outside } from './kernel/outside.js';
+import { Places } from './kernel/places.js';
 import { PortLinks } from './kernel/ports.js';
 import { findObject, isAtLeast, probeHost, trialObject } from './kernel/probe.js';
 import { openPrograms, type Programs } from './kernel/programs.js';
-import { Shaper, type Sharer } from './kernel/shaper.js';
-import { ensureShortcut, isShort } from './kernel/shortcut.js';
-import { findUnderlay, overhead, type Underlay } from './kernel/underlay.js';
+import { Shaper } from './kernel/shaper.js';
+import { isShort } from './kernel/shortcut.js';
+import { Stations } from './kernel/stations.js';
+import { containerMtu, findUnderlay, type Underlay } from './kernel/underlay.js';
 import { Uplinks } from './kernel/uplinks.js';
 import { audit } from './maps/audit.js';
+import { Configuration, type Facts } from './maps/configuration.js';
 import {
-  configBytes,
-  configEnforces,
-  configEpoch,
-  configUplink,
   dnsClientIndex,
   endpointAddress,
   endpointDomain,
   endpointIfindex,
   endpointKey,
-  keepUplink,
-  MAX_PORTS,
   macKey,
   macText,
   memberBytes,
   memberKey,
   networkDomain,
   type PortValue,
-  parseOutside,
   parsePort,
-  parseStation,
-  type StationValue,
   u32Key,
   withLocals,
 } from './maps/layout.js';
@@ -72,17 +66,14 @@ import {
   endpointKeys,
   endpointOf,
   numberDomains,
-  type PortPlace,
   portEntries,
   TABLES,
   type TableName,
 } from './maps/tables.js';
-import { isSetTable } from './policy/tables.js';
 import { removeDatapath } from './removal.js';
 import { Trials } from './trial.js';
+import { WholeApply } from './whole-apply.js';
 
-/** Tables whose change may change verdicts or ways. */
-const DECIDING: ReadonlySet<TableName> = new Set(['subjects', 'endpoints', 'ports', 'networks', 'peers'] as const);
 /** Tables the programs fill by themselves. */
 const DYNAMIC = ['connections4', 'connections6', 'fragments', 'stations'] as const;
 /** Counting the entries of a large table takes milliseconds. */
@@ -91,9 +82,6 @@ const FILL_AGE_MS = 15_000;
 const UPLINK_WATCH_MS = 200;
 /** The same for the interface that carries the tunnel, whose MTU may change. */
 const UNDERLAY_WATCH_MS = 1_000;
-/** A station that has been silent for so long is forgotten; as in bridges. */
-const STATION_AGE_SECONDS = 300;
-const SWEEP_SECONDS = 30;
 
 export class KernelDatapath implements Datapath {
   readonly flows: KernelFlows;
@@ -110,34 +98,20 @@ export class KernelDatapath implements Datapath {
   readonly #uplinks: Uplinks;
   readonly #shaper: Shaper;
   readonly #watches: NodeJS.Timeout[] = [];
-  #stationsSweptAt = 0;
-  #othersReleased = false;
   readonly #tables: Readonly<Record<TableName, Table>>;
   readonly #rules: RuleTables;
-  readonly #config: BpfMap;
   readonly #outside: Outside;
-  /** Local ports that exist, by name. */
-  readonly #places = new Map<string, PortPlace>();
-  #epoch: number;
-  #enforces: boolean;
-  /** An earlier start has left a configuration that is in use. */
-  readonly #inherited: boolean;
-  #tunnelIfindex: number;
-  #dnsIfindex: number;
-  /** Number given last: the next one is looked for behind it, so that what still comes for a container that is gone meets nobody. */
-  #lastIndex = 0;
-  /** Older programs carry the traffic until the new tables are full. */
-  #staged: boolean;
-  /** Of the nftables table as last written. */
-  #firewallMark: string | undefined;
-  /** What the devices were last found right for. */
-  #devices: string | undefined;
+  readonly #places: Places;
+  readonly #stations: Stations;
+  readonly #configuration: Configuration;
+  readonly #attachments: Attachments;
+  readonly #whole: WholeApply;
   #tail: Promise<unknown> = Promise.resolve();
   #dynamicFill: { at: number; fill: MapFill[] } | undefined;
 
   constructor(options: DatapathOptions) {
     this.#options = options;
-    const { instance, vxlanPort, vtepIp } = options;
+    const { instance, vtepIp } = options;
     const object = findObject();
     this.#netlink = Netlink.open();
     try {
@@ -148,12 +122,8 @@ export class KernelDatapath implements Datapath {
       throw error;
     }
     this.#trials = new Trials((name) => this.#programs.map(name), {
-      ifindexOf: (port) => {
-        const place = this.#places.get(port);
-        if (!place) throw new DatapathError(`interface ${port} is gone; restart its container`);
-        return place.ifindex;
-      },
-      portAt: (ifindex) => [...this.#places].find(([, place]) => place.ifindex === ifindex)?.[0] ?? String(ifindex),
+      ifindexOf: (port) => this.#places.ifindexOf(port),
+      portAt: (ifindex) => this.#places.nameAt(ifindex),
       uplink: () => this.#uplinks.active,
     });
     const map = (name: string): BpfMap => this.#programs.map(name);
@@ -164,7 +134,8 @@ export class KernelDatapath implements Datapath {
       this.#links = new PortLinks(this.#netlink, instance, (vni) => this.#mtuOf(vni));
       this.#shaper = new Shaper(this.#netlink, instance);
       this.#counting = new Counting(map);
-      this.#config = map('config');
+      this.#places = new Places(this.#links, this.#counting);
+      this.#stations = new Stations(map('stations'));
       const table = (name: TableName): Table => new Table(name, map(name));
       const depart: Replaced = (key, before, after) => {
         if (!after || endpointIfindex(after) !== endpointIfindex(before))
@@ -185,23 +156,38 @@ export class KernelDatapath implements Datapath {
         ports: table('ports'),
       };
       this.#rules = new RuleTables(this.#tables, this.#tables.subjects);
-      const held = this.#config.get(u32Key(0));
-      this.#epoch = held ? configEpoch(held) : 0;
-      this.#enforces = held !== undefined && configEnforces(held);
-      this.#inherited = held?.some((byte) => byte !== 0) === true;
+      this.#configuration = new Configuration(map('config'), options.uplinks !== undefined, () => this.#facts());
+      const { earlier } = this.#configuration;
       // The one an earlier start chose, while it can.
-      this.#uplinks.refresh(held && configUplink(held));
-      this.#outside = new Outside(this.#netlink, { instance, mtu: () => this.containerMtu }, held && parseOutside(held));
-      // Programs of an earlier start are at work, and the tables of these here are empty: an exchange now would cut everything off.
-      this.#staged = this.#programs.fresh.length > 0 && this.#netlink.link(vxlanDevice(vxlanPort)) !== undefined;
-      const device = { instance, port: vxlanPort, mtu: this.containerMtu };
-      this.#tunnelIfindex = ensureTunnel(this.#netlink, device, this.#staged ? undefined : this.#programs.programs.from_tunnel).ifindex;
-      // Not before there is the new one: its port may be taken, and then all has to stay as it is.
-      removeOtherTunnels(this.#netlink, device);
-      this.#dnsIfindex = ensureHostDevice(this.#netlink, device, DNS, this.#staged ? undefined : this.#programs.programs.from_dns).ifindex;
-      this.#writeConfig();
-      this.#findPlaces();
-      if (!this.#staged) this.#exchange();
+      this.#uplinks.refresh(earlier.uplink);
+      this.#outside = new Outside(this.#netlink, { instance, mtu: () => this.containerMtu }, earlier.outside);
+      const parts = {
+        options,
+        netlink: this.#netlink,
+        programs: this.#programs,
+        links: this.#links,
+        uplinks: this.#uplinks,
+        shaper: this.#shaper,
+        outside: this.#outside,
+        configuration: this.#configuration,
+        underlay: () => this.#underlay,
+      };
+      this.#attachments = new Attachments(parts);
+      this.#whole = new WholeApply({
+        ...parts,
+        attachments: this.#attachments,
+        places: this.#places,
+        stations: this.#stations,
+        tables: this.#tables,
+        rules: this.#rules,
+        knownDomain: (vni) => this.#knownDomain(vni),
+        underlayFault: () => this.#underlayFault,
+        removePort: (name) => this.removePort(name),
+      });
+      this.#attachments.open();
+      this.#configuration.write();
+      this.#places.find(this.#tables.ports);
+      if (!this.#attachments.staged) this.#attachments.exchange();
       if (this.#uplinks.any) this.#watches.push(setInterval(() => this.#watchUplinks(), UPLINK_WATCH_MS).unref());
       this.#watches.push(setInterval(() => this.#watchUnderlay(), UNDERLAY_WATCH_MS).unref());
     } catch (error) {
@@ -211,20 +197,16 @@ export class KernelDatapath implements Datapath {
   }
 
   apply(desired: DesiredDatapath, mode: ApplyMode = 'exact', surroundings: Surroundings = 'read'): Promise<ApplyReport> {
-    return this.#serially(() => this.#apply(desired, mode, surroundings));
+    return this.#serially(() => this.#whole.run(desired, mode, surroundings));
   }
 
   async addPort(port: DatapathPort, peerName: string): Promise<void> {
     await this.#links.gone(port.name);
-    if (!this.#places.has(port.name)) await this.#succeed(port);
+    if (!this.#places.get(port.name)) await this.#succeed(port);
     const ifindex = this.#links.make(port, peerName, this.#programs.programs);
-    const known = this.#places.get(port.name);
-    const index = known?.ifindex === ifindex ? known.index : this.#freeIndex();
-    if (known?.index !== index) this.#counting.reset(index);
-    this.#places.set(port.name, { ifindex, index });
+    const { index } = this.#places.take(port.name, ifindex);
     try {
-      const place = { ifindex, index, limited: this.#limit(port, index) };
-      this.#places.set(port.name, place);
+      const place = this.#places.limit(port.name, this.#limit(port, index));
       const entries = portEntries(port, place, this.#domainOf(port.vni));
       this.#tables.dns_clients.set(...entries.dns_clients);
       if (entries.local_macs) this.#tables.local_macs.set(...entries.local_macs);
@@ -249,12 +231,12 @@ export class KernelDatapath implements Datapath {
 
   /** Its share of its group's bandwidth; where that cannot be had, the next whole apply says why. */
   #limit({ group, limit }: DatapathPort, index: number): boolean {
-    if (!limit || this.#staged) return false;
+    if (!limit || this.#attachments.staged) return false;
     try {
       const first = this.#shaper.ifindex === 0;
       if (first) this.#shaper.ensureDevice(this.#programs.programs.from_shaper);
       this.#shaper.add({ index, group, limit });
-      if (first) this.#writeConfig();
+      if (first) this.#configuration.write();
       return true;
     } catch {
       return false;
@@ -263,8 +245,7 @@ export class KernelDatapath implements Datapath {
 
   async removePort(name: string): Promise<void> {
     const link = this.#links.find(name);
-    const place = this.#places.get(name);
-    this.#places.delete(name);
+    const place = this.#places.leave(name);
     const ifindex = link?.index ?? place?.ifindex;
     if (ifindex !== undefined) this.#forgetPort(ifindex);
     if (link) await this.#links.remove([link]);
@@ -281,14 +262,14 @@ export class KernelDatapath implements Datapath {
       // Whatever was decided while the address was unknown, or another container's, is not worth anything.
       if (!before?.equals(value)) changed = true;
     }
-    if (changed) this.#nextEpoch();
+    if (changed) this.#configuration.nextEpoch();
   }
 
   removeEndpoint(vni: Vni, ip: Ipv4, ip6?: Ipv6): void {
     const value = this.#tables.endpoints.get(endpointKey(vni, ip));
     const keys = value ? endpointKeys(vni, endpointDomain(value), macOf(value), ip, ip6) : [];
     const gone = keys.filter((key) => this.#tables.endpoints.delete(key));
-    if (gone.length > 0) this.#nextEpoch();
+    if (gone.length > 0) this.#configuration.nextEpoch();
   }
 
   async listPorts(): Promise<readonly string[]> {
@@ -296,7 +277,7 @@ export class KernelDatapath implements Datapath {
   }
 
   counters(): ReadonlyMap<string, PortCounters> {
-    return this.#counting.ports(new Map([...this.#places].map(([name, { index }]) => [name, index])));
+    return this.#counting.ports(new Map([...this.#places.all].map(([name, { index }]) => [name, index])));
   }
 
   drops(): Readonly<Record<string, bigint>> {
@@ -318,13 +299,11 @@ export class KernelDatapath implements Datapath {
 
   portOfDnsClient(address: string): string | undefined {
     const index = dnsClientIndex(address);
-    if (index === undefined) return undefined;
-    for (const [name, place] of this.#places) if (place.index === index) return name;
-    return undefined;
+    return index === undefined ? undefined : this.#places.nameOfIndex(index);
   }
 
   get containerMtu(): number {
-    return this.#underlay.mtu - overhead(this.#underlay.ipv6);
+    return containerMtu(this.#underlay);
   }
 
   get vlanMtu(): number | undefined {
@@ -340,14 +319,7 @@ export class KernelDatapath implements Datapath {
   }
 
   stations(): readonly Station[] {
-    const now = nowUnits();
-    return this.#readStations().map(({ vni, mac, ip, ifindex, seen }) => ({
-      vlan: vlanOf(vni) ?? 0,
-      mac,
-      ...(ip === undefined ? {} : { ip }),
-      uplink: this.#uplinks.nameOf(ifindex) ?? String(ifindex),
-      silentSeconds: Math.max(0, Math.round((now - seen) * SECONDS_PER_UNIT)),
-    }));
+    return this.#stations.list((ifindex) => this.#uplinks.nameOf(ifindex));
   }
 
   async rules(): Promise<readonly string[]> {
@@ -355,14 +327,15 @@ export class KernelDatapath implements Datapath {
   }
 
   trial(): Trial {
-    if (this.#staged) throw new DatapathError('the data path of an earlier version is still at work; it is exchanged within a moment');
+    if (this.#attachments.staged)
+      throw new DatapathError('the data path of an earlier version is still at work; it is exchanged within a moment');
     return this.#trials.open(trialObject());
   }
 
   audit(desired: DesiredDatapath, concern: Concern): Promise<readonly string[]> {
     return this.#serially(async () => {
       const domains = numberDomains(desired.networks, (vni) => this.#knownDomain(vni));
-      const { tables } = buildTables(desired, this.#places, this.#underlay.ipv6, domains, this.#rules.subjectOf);
+      const { tables } = buildTables(desired, this.#places.all, this.#underlay.ipv6, domains, this.#rules.subjectOf);
       return audit({ ...tables, ...this.#rules.known() }, (table, key) => this.#tables[table].get(key), {
         ...concern,
         domains: concern.networks.map((n) => domains.get(n) ?? n),
@@ -386,208 +359,20 @@ export class KernelDatapath implements Datapath {
     });
   }
 
-  async #apply(desired: DesiredDatapath, mode: ApplyMode, surroundings: Surroundings): Promise<ApplyReport> {
-    const believe = surroundings !== 'read';
-    const failed: string[] = [];
-    const repaired: string[] = [];
-    let written = 0;
-    const attempt = async (work: () => void | Promise<void>): Promise<void> => {
-      try {
-        await work();
-      } catch (error) {
-        failed.push(reasonOf(error));
-      }
-    };
-    if (desired.ports.some((port) => port.limit))
-      await attempt(() => {
-        const before = this.#shaper.ifindex;
-        repaired.push(...this.#shaper.ensureDevice(this.#staged ? undefined : this.#programs.programs.from_shaper));
-        if (this.#shaper.ifindex !== before) this.#writeConfig();
-      });
-    const devices = JSON.stringify([mode, desired.outside?.privateSubnet, desired.outside?.ipv6]);
-    if (!believe || this.#devices !== devices) {
-      this.#devices = undefined;
-      await attempt(() => {
-        repaired.push(...this.#repairDevices(desired, mode));
-        this.#devices = devices;
-      });
-    }
-    if (this.#underlayFault !== '') failed.push(this.#underlayFault);
-    await attempt(() => this.#forgetStations());
-    await attempt(async () => {
-      const { instance, vxlanPort, vtepIp } = this.#options;
-      const state = { instance, port: vxlanPort, underlay: this.#underlay, vtep: vtepIp, peers: desired.peers };
-      const firewall = await ensureFirewall(state, mode, believe ? this.#firewallMark : undefined);
-      if (firewall.written && firewall.mark === this.#firewallMark)
-        repaired.push(`the nftables table ${nftTable(instance)} was missing or changed`);
-      else if (firewall.written) written++;
-      this.#firewallMark = firewall.mark;
-    });
-
-    const made = new Set<string>();
-    for (const port of desired.ports) {
-      const { host } = port;
-      if (!host || this.#links.list().has(port.name)) continue;
-      await attempt(() => {
-        refuseTaken(this.#netlink, host);
-        this.#links.up(this.#links.make(port, host.name, this.#programs.programs));
-        made.add(port.name);
-      });
-    }
-    const links = this.#links.list();
-    const inHost = new Set(desired.ports.flatMap(({ name, host }) => (host ? [name] : [])));
-    const wanted = new Set(desired.ports.map((port) => port.name));
-    const placed = new Set(this.#places.keys());
-    for (const [name, link] of links) if (wanted.has(name)) this.#place(name, link.index, inHost.has(name));
-    for (const name of this.#places.keys()) if (!links.has(name)) this.#places.delete(name);
-
-    const sharers: Sharer[] = desired.ports.flatMap(({ name, group, limit }) => {
-      const place = this.#places.get(name);
-      return place && limit && this.#shaper.ifindex !== 0 ? [{ index: place.index, group, limit }] : [];
-    });
-    let leaveShaper: (() => number) | undefined;
-    if (this.#shaper.ifindex !== 0) {
-      await attempt(() => {
-        const { written: classes, repaired: mended, finish: leave } = this.#shaper.bring(sharers);
-        written += classes;
-        repaired.push(...mended);
-        leaveShaper = () => leave(mode);
-      });
-    }
-    const shared = new Set(leaveShaper ? sharers.map(({ index }) => index) : []);
-    for (const [name, place] of this.#places) this.#places.set(name, { ...place, limited: shared.has(place.index) });
-
-    const domains = numberDomains(desired.networks, (vni) => this.#knownDomain(vni));
-    let setsWhole = false;
-    await attempt(() => {
-      const rules = this.#rules.write(desired.policy?.subjects ?? new Map(), mode, believe);
-      written += rules.written;
-      repaired.push(...rules.repaired);
-      failed.push(...rules.failed);
-      setsWhole = rules.whole;
-    });
-    const built = buildTables(desired, this.#places, this.#underlay.ipv6, domains, this.#rules.subjectOf);
-    failed.push(...built.failed);
-    const finish: (() => void)[] = [];
-    let decideAgain = false;
-    let switched = false;
-    for (const name of TABLES) {
-      // Rules that could not be written whole decide nothing: whoever has rules keeps those of before, and nobody new gets in.
-      if (isSetTable(name) || (name === 'subjects' && !setsWhole)) continue;
-      await attempt(() => {
-        const result = this.#tables[name].bring(built.tables[name], mode, believe);
-        written += result.written;
-        repaired.push(...result.repaired);
-        failed.push(...result.failed);
-        finish.unshift(result.finish);
-        if (result.changed && DECIDING.has(name)) decideAgain = true;
-        if (name === 'subjects') switched = result.failed.length === 0;
-      });
-    }
-    if (this.#enforces !== (desired.policy !== undefined) && (mode === 'exact' || !this.#inherited)) {
-      this.#enforces = desired.policy !== undefined;
-      decideAgain = true;
-    }
-    await attempt(() => void this.#writeConfig());
-    for (const port of desired.ports) {
-      const link = links.get(port.name);
-      if (link && !this.#staged && !(believe && placed.has(port.name)))
-        await attempt(() => void repaired.push(...this.#links.repair(link, port.vni, this.#programs.programs)));
-    }
-    for (const port of desired.ports) {
-      const { host } = port;
-      if (!host || !links.has(port.name)) continue;
-      await attempt(async () => {
-        const done = ensureHostEnd(this.#netlink, port, host, made.has(port.name));
-        repaired.push(...(done ?? [`${host.name} was gone; it is made again`]));
-        if (!done) await this.removePort(port.name);
-      });
-    }
-    // Tables that may lack something are no reason to let go of complete ones.
-    if (this.#staged && mode === 'exact') await attempt(() => this.#exchange());
-    for (const work of finish) await attempt(work);
-    if (decideAgain) await attempt(() => this.#nextEpoch());
-    // Nobody waits for this: what goes is referred to by nobody, and reading all of it back takes a while.
-    await attempt(() => {
-      const differed = this.#rules.finish(mode, switched);
-      repaired.push(...differed);
-      if (differed.length > 0) this.#nextEpoch();
-    });
-    await attempt(() => {
-      written += leaveShaper?.() ?? 0;
-      if (mode === 'exact' && !this.#staged && sharers.length === 0 && this.#shaper.removeDevice()) this.#writeConfig();
-    });
-
-    if (mode === 'exact' || !this.#inherited) {
-      await attempt(async () => {
-        const inside = desired.networks.flatMap(({ subnet, subnet6 }) => (subnet6 ? [subnet, subnet6] : [subnet]));
-        const six = new Set(desired.ports.flatMap(({ name, ip6 }) => (ip6 === undefined ? [] : [name])));
-        const index = (port: string, family: 4 | 6) => (family === 6 && !six.has(port) ? undefined : this.#places.get(port)?.index);
-        written += await this.#outside.settle(desired.outside, inside, index, surroundings);
-      });
-    }
-
-    if (mode === 'add') return { written, repaired, failed };
-    const idle = new Set(desired.idle);
-    const strange = [...links.values()].filter(({ name }) => !wanted.has(name) && !idle.has(name) && !this.#links.isDying(name));
-    written += strange.length;
-    for (const { name } of strange) this.#places.delete(name);
-    await attempt(() => this.#links.remove(strange));
-    return { written, repaired, failed, ...(this.#outside.fault === '' ? {} : { outsideFault: this.#outside.fault }) };
-  }
-
-  #repairDevices(desired: DesiredDatapath, mode: ApplyMode): string[] {
-    const { instance, vxlanPort } = this.#options;
-    const { from_tunnel, from_dns, from_outside } = this.#programs.programs;
-    const device = { instance, port: vxlanPort, mtu: this.containerMtu };
-    const tunnel = ensureTunnel(this.#netlink, device, this.#staged ? undefined : from_tunnel);
-    const dns = ensureHostDevice(this.#netlink, device, DNS, this.#staged ? undefined : from_dns);
-    this.#tunnelIfindex = tunnel.ifindex;
-    this.#dnsIfindex = dns.ifindex;
-    this.#uplinks.refresh();
-    // Which interfaces are uplinks is said at the start: what an earlier one used is looked for once.
-    if (!this.#othersReleased) this.#uplinks.release();
-    this.#othersReleased = true;
-    const uplinks = this.#staged ? [] : this.#uplinks.attach(this.#programs.programs.from_uplink);
-    const shortcut = this.#staged ? [] : ensureShortcut(this.#netlink, this.#underlay, this.#programs.programs.from_underlay, true);
-    const repaired = [...tunnel.repaired, ...dns.repaired, ...uplinks, ...shortcut];
-    if (tunnel.made) repaired.push(`the tunnel device ${vxlanDevice(vxlanPort)} was missing`);
-    if (dns.made) repaired.push(`the DNS device ${DNS_DEVICE} was missing`);
-    const before = JSON.stringify(this.#outside.place);
-    try {
-      // What is not known yet is no reason to let go of a way out that an earlier start made.
-      if (desired.outside || mode === 'exact' || !this.#inherited)
-        repaired.push(...this.#outside.prepare(desired.outside, this.#staged ? undefined : from_outside));
-    } finally {
-      const wrote = this.#writeConfig();
-      if (wrote && !tunnel.made && !dns.made && before === JSON.stringify(this.#outside.place))
-        repaired.push('the configuration in the table config was changed');
-    }
-    return repaired;
-  }
-
-  #writeConfig(): boolean {
-    const key = u32Key(0);
-    const value = configBytes({
-      epoch: this.#epoch,
-      vxlanIfindex: this.#tunnelIfindex,
-      dnsIfindex: this.#dnsIfindex,
+  /** What the programs are told of this host. */
+  #facts(): Facts {
+    return {
+      vxlanIfindex: this.#attachments.tunnelIfindex,
+      dnsIfindex: this.#attachments.dnsIfindex,
       dnsMac: dnsMac(),
       vtep: this.#options.vtepIp,
       setsLocal: isAtLeast(release(), 6, 1),
-      policies: this.#enforces ? 1 : 0,
       uplink: this.#uplinks.active,
       uplinkMac: parseMac(this.#uplinks.activeMac),
       shortPort: isShort(this.#underlay) ? this.#options.vxlanPort : undefined,
       outside: this.#outside.place,
       shaper: this.#shaper.ifindex,
-    });
-    const held = this.#config.get(key);
-    // Who was not told of uplinks leaves them as they are.
-    if (this.#options.uplinks === undefined && held) keepUplink(held, value);
-    if (held?.equals(value)) return false;
-    this.#config.set(key, value);
-    return true;
+    };
   }
 
   #knownDomain(vni: Vni): number | undefined {
@@ -596,57 +381,6 @@ export class KernelDatapath implements Datapath {
   }
 
   #domainOf = (vni: Vni): number => this.#knownDomain(vni) ?? vni;
-
-  /** Every verdict is found again with the next packet of its connection. */
-  #nextEpoch(): void {
-    this.#epoch = (this.#epoch + 1) >>> 0;
-    this.#writeConfig();
-  }
-
-  /** Interfaces and numbers of an earlier start. */
-  #findPlaces(): void {
-    for (const [name, link] of this.#links.list()) {
-      const value = this.#tables.ports.get(u32Key(link.index));
-      if (!value) continue;
-      const { index, inHost = false } = parsePort(value);
-      this.#places.set(name, { ifindex: link.index, index, inHost });
-    }
-  }
-
-  #place(name: string, ifindex: number, inHost: boolean): void {
-    if (this.#places.get(name)?.ifindex === ifindex) return;
-    const index = this.#freeIndex();
-    this.#counting.reset(index);
-    this.#places.set(name, { ifindex, index, inHost });
-  }
-
-  #freeIndex(): number {
-    const taken = new Set([...this.#places.values()].map((place) => place.index));
-    for (let i = 0; i < MAX_PORTS - 1; i++) {
-      const index = ((this.#lastIndex + i) % (MAX_PORTS - 1)) + 1;
-      if (taken.has(index)) continue;
-      this.#lastIndex = index;
-      return index;
-    }
-    throw new DatapathError(`this host has ${MAX_PORTS - 1} containers in networks of ours already, and no more fit`);
-  }
-
-  /** Our programs and tables take over from whatever was attached; each interface changes between two packets. */
-  #exchange(): void {
-    const { programs } = this.#programs;
-    const { instance, vxlanPort } = this.#options;
-    const device = { instance, port: vxlanPort, mtu: this.containerMtu };
-    // Whoever receives comes first, so that nothing meets a table its peer has not filled yet.
-    ensureTunnel(this.#netlink, device, programs.from_tunnel);
-    ensureHostDevice(this.#netlink, device, DNS, programs.from_dns);
-    ensureShortcut(this.#netlink, this.#underlay, programs.from_underlay, false);
-    this.#uplinks.attach(programs.from_uplink);
-    this.#outside.exchange(programs.from_outside);
-    this.#shaper.exchange(programs.from_shaper);
-    for (const link of this.#links.list().values()) this.#links.attach(link.index, programs);
-    this.#programs.commit();
-    this.#staged = false;
-  }
 
   #forgetPort(ifindex: number): void {
     const value = this.#tables.ports.get(u32Key(ifindex));
@@ -660,7 +394,7 @@ export class KernelDatapath implements Datapath {
       const entry = this.#tables.endpoints.get(key);
       if (entry && endpointIfindex(entry) === ifindex) this.#tables.endpoints.delete(key);
     }
-    this.#nextEpoch();
+    this.#configuration.nextEpoch();
   }
 
   /** A member more, until the next whole apply sorts the list. */
@@ -686,8 +420,8 @@ export class KernelDatapath implements Datapath {
       const another = this.#uplinks.refresh();
       if (this.#uplinks.mtu !== mtu) void this.#serially(async () => this.#resize());
       if (!another) return;
-      if (!this.#staged) this.#uplinks.attach(this.#programs.programs.from_uplink);
-      this.#writeConfig();
+      if (!this.#attachments.staged) this.#uplinks.attach(this.#programs.programs.from_uplink);
+      this.#configuration.write();
       this.#announce([...this.#tables.ports.read().values()].map(parsePort));
     } catch {
       // An interface on its way out. The next look, or the next apply, sees how it ended.
@@ -730,21 +464,6 @@ export class KernelDatapath implements Datapath {
     if (this.#uplinks.active !== 0) announce(this.#uplinks.active, endpoints);
   }
 
-  #readStations(): StationValue[] {
-    return this.#programs
-      .map('stations')
-      .entries()
-      .map(([key, value]) => parseStation(key, value));
-  }
-
-  #forgetStations(): void {
-    if (nowUnits() < this.#stationsSweptAt + SWEEP_SECONDS / SECONDS_PER_UNIT) return;
-    this.#stationsSweptAt = nowUnits();
-    const oldest = nowUnits() - STATION_AGE_SECONDS / SECONDS_PER_UNIT;
-    const map = this.#programs.map('stations');
-    for (const [key, value] of map.entries()) if (parseStation(key, value).seen < oldest) map.delete(key);
-  }
-
   #serially<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#tail.then(work);
     this.#tail = result.catch(() => undefined);
@@ -753,8 +472,6 @@ export class KernelDatapath implements Datapath {
 }
 
 type Announceable = Pick<PortValue, 'vni' | 'mac' | 'ip' | 'ip6'>;
-
-const SECONDS_PER_UNIT = 2 ** 30 / 1e9;
 
 const macOf = (endpoint: Buffer) => macText(endpoint.subarray(24, 30));
 

@@ -13,6 +13,8 @@ export interface Underlay {
 
 /** Outer Ethernet is not counted in an MTU, the inner one is: 14 + 8 (VXLAN) + 8 (UDP) + 20 or 40 (RFC 7348 §5). */
 export const overhead = (ipv6: boolean): number => (ipv6 ? 70 : 50);
+/** What fits into the tunnel. */
+export const containerMtu = ({ mtu, ipv6 }: Pick<Underlay, 'mtu' | 'ipv6'>): number => mtu - overhead(ipv6);
 /** IPv6 needs this much of any link (RFC 8200 §5). */
 const LEAST_INNER_MTU = 1280;
 
