@@ -1,13 +1,29 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const resolve = { conditions: ['source'] };
 const ssr = { resolve };
+
+/** Files that take minutes, the longest first. */
+const LONGEST = ['matrix', 'survival', 'losses', 'leaks', 'swarm/api', 'routing', 'swarm/life', 'tutorial', 'networks', 'swarm/cluster'];
+
+/** What takes longest begins first: begun last, it would run on alone when all else has ended. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const place = LONGEST.findIndex((name) => moduleId.endsWith(`/${name}.hosts.test.ts`));
+      return place < 0 ? LONGEST.length : place;
+    };
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
+  }
+}
 
 /** `unit`: seconds, no root. `kernel`: this machine's kernel, stores and engines, as root. `hosts`: real hosts of the lab, minutes. */
 export default defineConfig({
   resolve,
   ssr,
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         resolve,
@@ -16,6 +32,8 @@ export default defineConfig({
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts'],
           exclude: ['**/*.kernel.test.ts', '**/*.hosts.test.ts'],
+          // Starting a process for each file took longer than the tests; they keep nothing that outlives them.
+          isolate: false,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

@@ -96,6 +96,17 @@ test('a host that is cut off: the rest holds, rules made meanwhile hold there wh
   await matrix.holds();
 });
 
+test('a host that is lost: the rest holds, rules made meanwhile hold there when it is back', async () => {
+  await matrix.become(MIXED);
+  await matrix.holds();
+  await matrix.lose(WORKER, async () => {
+    await matrix.holds();
+    await matrix.become(world({ 'beta:web': [{ way: 'in', action: 'deny', protocol: 'udp' }] }));
+    await matrix.holds();
+  });
+  await matrix.holds();
+});
+
 test('agents killed and started anew: nothing opens, nothing closes', async () => {
   await matrix.become(MIXED);
   await matrix.holds();

@@ -61,6 +61,8 @@ export class Matrix {
   readonly #boxes = boxes();
   readonly #probers = new Map<string, Prober>();
   #now: World = NOTHING;
+  /** A host that is there no more: nobody is asked there, and nobody answers. */
+  #lost: string | undefined;
 
   constructor(name: string) {
     this.rig = new Rig(name);
@@ -129,6 +131,20 @@ export class Matrix {
     await this.#learn(box);
   }
 
+  /** A host dies with all that ran there, and comes back with its disk; its containers are started again. */
+  async lose(host: string, meanwhile: () => Promise<void>): Promise<void> {
+    const { rig } = this;
+    await rig.lab('host', 'destroy', host);
+    this.#lost = host;
+    await meanwhile();
+    await rig.lab('host', 'restore', host);
+    this.#probers.set(host, new Prober(rig, host));
+    const here = this.#boxes.filter((box) => box.host === host);
+    await rig.docker(host, 'start', ...here.map((box) => box.name));
+    for (const box of here) await this.#learn(box);
+    this.#lost = undefined;
+  }
+
   /** All in one connection to netmaster. */
   async become(next: World): Promise<void> {
     const words = changes(this.#now, next, NETWORK).flatMap(({ method, path, body }, i) => [
@@ -171,9 +187,10 @@ export class Matrix {
 
   /** Differences between what is reached and what should be. */
   async #differences(alive: Alive): Promise<string[]> {
-    const planned = this.#plan(alive);
+    const lost = this.#lost;
+    const planned = this.#plan((from, to) => from.host !== lost && to.host !== lost && alive(from, to));
     const found = await Promise.all(
-      HOSTS.map(async (host) => {
+      HOSTS.filter((host) => host !== lost).map(async (host) => {
         const here = planned.filter(({ box }) => box.host === host).sort((a, b) => a.box.number - b.box.number);
         const answers = await this.prober(host).probe(here.map(({ probe }) => probe));
         return here.flatMap(({ probe, answerer }, i) =>

@@ -178,7 +178,7 @@ function clusterFindings(say: Say, hosts: readonly HostFacts[]): void {
       'warning',
       'MTU',
       `the links of the tunnels differ: ${mtu}; large packets from the wider ones are lost on bridged networks`,
-      'ip link set LINK mtu … on the hosts that stand out, and restart netplugin there',
+      'ip link set LINK mtu … on the hosts that stand out; their networks follow',
     );
   const uplink = differing(hosts, (h) => h.uplinkMtu);
   if (uplink !== undefined) say('warning', 'MTU', `the uplinks of VLANs differ: ${uplink}`, 'give all uplinks one MTU');
