@@ -16,7 +16,7 @@ export async function ensureNetworks(): Promise<void> {
       () => true,
     );
   if (await missing(OURS)) await netctl('net', 'create', '--subnet=10.77.0.0/24', OURS);
-  if (await missing(OURS_OUT)) await netctl('net', 'create', '--subnet=10.76.0.0/24', '--gateway=10.76.0.254', OURS_OUT);
+  if (await missing(OURS_OUT)) await netctl('net', 'create', '--subnet=10.75.0.0/24', '--gateway=10.75.0.254', OURS_OUT);
   if (await missing(VLAN)) await netctl('net', 'create', '-e', 'vlan', '-p', '112', '--subnet=10.78.0.0/24', VLAN);
   if (await missing(OVERLAY)) await docker(MASTER, 'network', 'create', '-d', 'overlay', '--attachable', '--subnet=30.77.0.0/24', OVERLAY);
   if (await missing(BRIDGE)) await docker(MASTER, 'network', 'create', BRIDGE);

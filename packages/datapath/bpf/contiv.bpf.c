@@ -50,14 +50,27 @@ static __always_inline int send_on(struct __sk_buff *skb, const struct config *c
 	return p->flags & ROUTED ? to_outside(skb, p) : into_uplink(skb, cfg, p);
 }
 
+/* A sender may remember who had the address before, which is given to another container sooner than neighbours forget: the frame gets to who
+ * has it now. What an uplink brings for another MAC is for another station, sent to everybody. -1, or a reason to drop it. */
+static __always_inline int readdress(struct __sk_buff *skb, struct packet *p, const struct endpoint *to)
+{
+	if (same_mac(p->dst_mac, to->mac))
+		return -1;
+	if (p->flags & FROM_UPLINK)
+		return DROP_WRONG_MAC;
+	copy_mac(p->dst_mac, to->mac);
+	return bpf_skb_store_bytes(skb, 0, p->dst_mac, sizeof(p->dst_mac), 0) ? DROP_MALFORMED : -1;
+}
+
 /* `to`: none for a destination that is not ours, in a VLAN or, when it was routed, in the world outside. */
 static __always_inline int forward(struct __sk_buff *skb, const struct config *cfg, struct packet *p, const struct endpoint *to)
 {
-	if (to && !same_mac(p->dst_mac, to->mac))
-		return drop(p->port, DROP_WRONG_MAC);
+	int reason = to ? readdress(skb, p, to) : -1;
+	if (reason >= 0)
+		return drop(p->port, reason);
 	if (to)
 		p->domain = to->domain;
-	int reason = is_nd(p) ? -1 : check_connection(skb, p, to ? to->group : 0, cfg->epoch);
+	reason = is_nd(p) ? -1 : check_connection(skb, p, to ? to->group : 0, cfg->epoch);
 	if (reason >= 0)
 		return drop(p->port, reason);
 	if (p->flags & FROM_LIMITED)

@@ -431,6 +431,10 @@ export class KernelDatapath implements Datapath {
   /** A new MTU of the underlay is the networks' within a second: what is larger would be lost in the tunnel. */
   #watchUnderlay(): void {
     try {
+      const known = this.#underlay;
+      // Mostly nothing has changed, and one question to the kernel says so.
+      const link = known.loopback || this.#underlayFault !== '' ? undefined : this.#netlink.link(known.name);
+      if (link?.up === true && link.mtu === known.mtu) return;
       const { mtu } = findUnderlay(this.#netlink, this.#options.vtepIp);
       this.#underlayFault = '';
       if (mtu === this.#underlay.mtu) return;

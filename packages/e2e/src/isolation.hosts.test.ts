@@ -107,7 +107,6 @@ describe.each(ENGINES)('engine %s', (engine) => {
         taggedFrame(udpFrame(ends(2, 1), PORTS, MARK), vlan),
         taggedFrame(udpFrame(ends(3, 1), PORTS, MARK), vlan),
       ]),
-      'an own address behind the wrong MAC': [udpFrame({ ...ends(2, 1), dstMac: mac(3) }, PORTS, MARK)],
       'VXLAN packets, from its interface to the VTEPs': VTEPS.flatMap((dstIp) =>
         Object.values(VNI).flatMap((vni) =>
           inner(vni).flatMap((payload) =>
@@ -122,7 +121,11 @@ describe.each(ENGINES)('engine %s', (engine) => {
 
     test('an honest frame of the same making arrives where it is sent to', async () => {
       const seen = await watchRaw(rig, places, MARK, () =>
-        sendRaw(rig, attacker, 'eth0', [udpFrame(ends(2, 1), PORTS, MARK), udpFrame(ends(2, 4), PORTS, MARK)]),
+        sendRaw(rig, attacker, 'eth0', [
+          udpFrame(ends(2, 1), PORTS, MARK),
+          // Addressed to the MAC of another container: who has the IP address gets it, under its own MAC.
+          udpFrame({ ...ends(2, 4), dstMac: mac(3) }, PORTS, MARK),
+        ]),
       );
       expect(seen.map((s) => `${s.container} ${s.frame.toString('hex', 0, 12)}`).sort()).toEqual([
         'c1 02020a01020102020a010202',

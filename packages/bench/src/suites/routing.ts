@@ -48,7 +48,7 @@ export async function routingSuite(rounds: number): Promise<Result[]> {
     for (const to of [bridged, routed, worker]) await eventually(`ping ${to}`, () => from('ping', '-c1', '-W1', to));
     const published = (port: number): Path => ({ from: (...command) => onHost(WORKER, ...command, '-p', String(port)), to: master });
     const ping = (p: Path) => floodPing(p.from, p.to, PINGS);
-    const one = (p: Path) => stream(p.from, p.to, 1, 1);
+    const one = (p: Path) => stream(p.from, p.to, 2, 1);
 
     const rtt = await compare(rounds * SHORT.trip, { bridged: { from, to: bridged }, routed: { from, to: routed } }, ping);
     const nat = await compare(

@@ -133,13 +133,23 @@ describe('source check', () => {
 });
 
 describe('destination', () => {
-  it('drops what goes nowhere: unknown addresses, another network, a wrong MAC, groups in a network that does not flood', () => {
+  it('drops what goes nowhere: unknown addresses, another network, groups in a network that does not flood', () => {
     const frame = (dst: Ipv4, mac: Mac) => ethernet(from(A.mac, mac), ETHERTYPE.ipv4, ping(A.ip, dst));
     expect(bench.send('a', frame('10.1.0.77' as Ipv4, B.mac))).toMatchObject(dropped('no-route'));
     expect(bench.send('twin', frame(B.ip, B.mac))).toMatchObject(dropped('no-route'));
-    expect(bench.send('a', frame(B.ip, C.mac))).toMatchObject(dropped('wrong-mac'));
     expect(bench.send('a', frame('224.0.0.251' as Ipv4, '01:00:5e:00:00:fb' as Mac))).toMatchObject(dropped('not-flooded'));
     expect(bench.send('a', frame('10.1.0.255' as Ipv4, BROADCAST))).toMatchObject(dropped('not-flooded'));
+  });
+
+  it('is reached by those who remember the MAC of whoever had its address before', () => {
+    const frame = (mac: Mac) => ethernet(from(A.mac, mac), ETHERTYPE.ipv4, ping(A.ip, B.ip));
+    const six = (mac: Mac) => ethernet(from(A.mac, mac), ETHERTYPE.ipv6, ping6(A.ip6, B.ip6));
+    const right = bench.send('a', frame(B.mac));
+    expect(right).toMatchObject({ verdict: 'redirect', packet: frame(B.mac) });
+    expect(bench.send('a', frame(C.mac))).toEqual(right);
+    expect(bench.send('a', six(C.mac))).toMatchObject({ verdict: 'redirect', packet: six(B.mac) });
+    const far = (mac: Mac) => bench.send('a', ethernet(from(A.mac, mac), ETHERTYPE.ipv4, ping(A.ip, C.ip)));
+    expect(far(B.mac)).toEqual(far(C.mac));
   });
 
   it('copies broadcast and multicast to every other member of a flooded network, and to nobody else', () => {
@@ -366,5 +376,9 @@ it('keeps networks with equal addresses apart', () => {
   bench.addEndpoint({ vni: OTHER_VNI, group: 0, ...B, mac: '02:aa:00:00:00:02' as Mac, at: { vtep: '192.168.2.52' as Ipv4 } });
   const frame = ethernet(from(A.mac, '02:aa:00:00:00:02' as Mac), ETHERTYPE.ipv4, ping(A.ip, B.ip));
   expect(bench.send('twin', frame)).toMatchObject({ verdict: 'redirect', tunnel: { vni: OTHER_VNI, to: '192.168.2.52' } });
-  expect(bench.send('a', frame)).toMatchObject(dropped('wrong-mac'));
+  // The other network's MAC leads nowhere else here.
+  expect(bench.send('a', frame)).toMatchObject({
+    verdict: 'redirect',
+    packet: ethernet(from(A.mac, B.mac), ETHERTYPE.ipv4, ping(A.ip, B.ip)),
+  });
 });

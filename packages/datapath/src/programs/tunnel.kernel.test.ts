@@ -46,7 +46,10 @@ describe('from the tunnel', () => {
     expect(bench.receive(peer, frame(C))).toMatchObject(dropped('not-local'));
     expect(bench.receive({ ...peer, vni: 999 }, frame())).toMatchObject(dropped('not-local'));
     expect(bench.receive({ ...peer, vni: OTHER_VNI }, frame(B))).toMatchObject(dropped('not-local'));
-    expect(bench.receive(peer, frame(A, B.mac))).toMatchObject(dropped('wrong-mac'));
+  });
+
+  it('goes to who has the address now, whatever MAC its sender remembers', () => {
+    expect(bench.receive(peer, frame(A, B.mac))).toMatchObject({ verdict: 'redirect', packet: frame() });
   });
 
   it('is dropped when it claims to come from a container of this host', () => {
