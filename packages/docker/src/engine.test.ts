@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import http from 'node:http';
 import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Engine } from './engine.js';
+import { serveEngine } from './testing/index.js';
 import { EngineError, parseEngineAddress } from './transport.js';
 
 const cleanups: (() => void)[] = [];
@@ -13,22 +13,9 @@ afterEach(() => {
   for (const cleanup of cleanups.splice(0)) cleanup();
 });
 
-async function serve(handler: (path: string, res: http.ServerResponse, method: string) => void): Promise<Engine> {
-  const dir = mkdtempSync(join(tmpdir(), 'engine-'));
-  const server = http.createServer((req, res) => {
-    req.resume();
-    if (req.url === '/version') res.end('{"Version":"20.10.24","ApiVersion":"1.41","Extra":1}');
-    else handler(decodeURIComponent(req.url ?? ''), res, req.method ?? '');
-  });
-  const socket = join(dir, 'docker.sock');
-  await new Promise<void>((resolve) => server.listen(socket, resolve));
-  const engine = new Engine(`unix://${socket}`);
-  cleanups.push(() => {
-    engine.close();
-    server.closeAllConnections();
-    server.close();
-    rmSync(dir, { recursive: true, force: true });
-  });
+async function serve(handler: Parameters<typeof serveEngine>[0]): Promise<Engine> {
+  const { engine, close } = await serveEngine(handler);
+  cleanups.push(close);
   return engine;
 }
 

@@ -39,9 +39,13 @@ export class Places {
 
   /** Throws when the interface is gone. */
   ifindexOf(name: string): number {
+    return this.#present(name).ifindex;
+  }
+
+  #present(name: string): PortPlace {
     const place = this.#byName.get(name);
     if (!place) throw new DatapathError(`interface ${name} is gone; restart its container`);
-    return place.ifindex;
+    return place;
   }
 
   /** Name of the port; of an interface that is none of ours its index. */
@@ -65,9 +69,7 @@ export class Places {
 
   /** With or without a share of its group's bandwidth. */
   limit(name: string, limited: boolean): PortPlace {
-    const place = this.#byName.get(name);
-    if (!place) throw new DatapathError(`interface ${name} is gone; restart its container`);
-    const changed = { ...place, limited };
+    const changed = { ...this.#present(name), limited };
     this.#byName.set(name, changed);
     return changed;
   }

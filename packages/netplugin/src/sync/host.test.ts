@@ -1,8 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import http from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Engine } from '@contiv/docker';
+import type { Engine } from '@contiv/docker';
+import { serveEngine } from '@contiv/docker/testing';
 import { afterEach, expect, test } from 'vitest';
 import { interfaceNames } from '../state/records.js';
 import { openRig } from '../testing/rig.js';
@@ -15,26 +12,15 @@ afterEach(async () => {
 
 /** An engine that is starting a container: its network has the endpoint (as 20.10 and 28 show one without a sandbox), no container has it yet. */
 async function engineThatStarts(endpoints: ReadonlySet<string>): Promise<Engine> {
-  const dir = mkdtempSync(join(tmpdir(), 'engine-'));
-  const server = http.createServer((req, res) => {
-    const path = req.url ?? '';
-    if (path === '/version') res.end('{"Version":"28.5.2","ApiVersion":"1.51"}');
-    else if (path.includes('/containers/json'))
+  const { engine, close } = await serveEngine((path, res) => {
+    if (path.includes('/containers/json'))
       res.end('[{"Id":"c1","State":"created","NetworkSettings":{"Networks":{"n":{"NetworkID":"","EndpointID":""}}}}]');
     else if (path.endsWith('/networks/net1')) {
       const Containers = Object.fromEntries([...endpoints].map((id) => [`ep-${id}`, { Name: 'c1', EndpointID: id }]));
       res.end(JSON.stringify({ Name: 'n', Id: 'net1', Driver: 'netplugin', Containers }));
     } else res.writeHead(404).end('{"message":"no such network"}');
   });
-  const socket = join(dir, 'docker.sock');
-  await new Promise<void>((listening) => server.listen(socket, listening));
-  const engine = new Engine(`unix://${socket}`);
-  cleanups.push(() => {
-    engine.close();
-    server.closeAllConnections();
-    server.close();
-    rmSync(dir, { recursive: true, force: true });
-  });
+  cleanups.push(close);
   return engine;
 }
 
