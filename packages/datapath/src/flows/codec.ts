@@ -93,6 +93,9 @@ export function parseEvent(bytes: Buffer): FlowEvent | undefined {
   return { kind, connection: connection(key, bytes, 48) };
 }
 
+/** Was the beginning told of the connection whose value this is? */
+export const isTold = (value: Buffer): boolean => (value.readUInt8(15) & TOLD) !== 0;
+
 /** An entry of `connections4` (20 bytes of key) or `connections6` (44). */
 export function parseTracked(key: Buffer, value: Buffer): TrackedConnection {
   const size = key.length === 20 ? 4 : 16;

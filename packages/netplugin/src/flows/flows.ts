@@ -2,7 +2,7 @@
  * What this host's data path tells of connections: read by a timer, named, kept, counted, and told to whoever asks. What happens beyond the
  * limits is counted and not recorded, so neither a flood nor a busy host costs more than a bounded part of a core.
  */
-import type { FlowSource, TrackedConnection } from '@contiv/datapath';
+import type { FlowSource } from '@contiv/datapath';
 import { type FlowChunk, type FlowQuestion, type FlowRecord, flowMatches } from '@contiv/model';
 import type { Logger, Metrics } from '@contiv/observe';
 import type { FlowLog } from './log.js';
@@ -19,7 +19,7 @@ const SWEEP_SHARE = 20;
 const LIVE_AGE_MS = 900;
 /** What the kernel tells in a second, nearly. */
 const LIMITS = { opened: 4_000, denied: 1_000, logged: 2_000, deniedEach: 100 };
-/** Connections remembered at once, at a kilobyte each; a sweep takes about as much again. */
+/** Connections remembered at once, at half a kilobyte each. */
 const MAX_OPEN = 16_384;
 const MAX_WAITING = 4_096;
 const CHUNK = 256;
@@ -168,15 +168,13 @@ export class Flows {
   #sweep(): void {
     const began = performance.now();
     const readAt = Date.now();
-    // In a flood most are beyond the limits: they are not kept here either.
-    let room = this.#table.room;
-    const table: readonly TrackedConnection[] = this.#options.source.connections((connection) => {
-      if (!connection.told || connection.denied) return false;
-      return this.#table.holds(connection) || room-- > 0;
-    });
+    for (const connection of this.#options.source.connections()) {
+      const ended = this.#table.see(connection, readAt);
+      if (ended) this.#publish(ended);
+    }
     // What ended before the table was read is in the ring by now.
     this.#read();
-    for (const record of this.#table.reconcile(table, readAt)) this.#publish(record);
+    for (const record of this.#table.missing(readAt)) this.#publish(record);
     this.#sweptAt = Date.now();
     this.#sweepMs = performance.now() - began;
   }

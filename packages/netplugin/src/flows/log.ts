@@ -11,6 +11,8 @@ const SEGMENTS = 16;
 const MIN_SEGMENT = 16 * 1024;
 /** Lines that are parsed before others get their turn. */
 const AT_ONCE = 500;
+/** Characters that wait to be written: many connections may end in the same moment. */
+const MOST_PENDING = 256 * 1024;
 
 export class FlowLog {
   readonly #dir: string;
@@ -18,6 +20,7 @@ export class FlowLog {
   readonly #segmentBytes: number;
   #file: { readonly number: number; readonly fd: number; size: number } | undefined;
   #pending: string[] = [];
+  #pendingSize = 0;
   /** Records that could not be written. */
   lost = 0;
 
@@ -32,6 +35,8 @@ export class FlowLog {
   append(record: FlowRecord): void {
     const line = `${JSON.stringify(record)}\n`;
     this.#pending.push(line);
+    this.#pendingSize += line.length;
+    if (this.#pendingSize >= MOST_PENDING) this.flush();
   }
 
   /** Writes what was appended. A full disk loses records, and nothing else. */
@@ -40,6 +45,7 @@ export class FlowLog {
     const lines = this.#pending;
     const text = lines.join('');
     this.#pending = [];
+    this.#pendingSize = 0;
     try {
       const file = this.#current(Buffer.byteLength(text));
       file.size += writeSync(file.fd, text);

@@ -31,6 +31,11 @@ const connection = (port: number, more: Partial<TrackedConnection> = {}): Tracke
   bytes: [60, 60],
   ...more,
 });
+/** As a sweep does. */
+const sweep = (table: FlowTable, kernel: readonly TrackedConnection[], readAt: number): FlowRecord[] => [
+  ...kernel.flatMap((c) => table.see(c, readAt) ?? []),
+  ...table.missing(readAt),
+];
 const states = (records: readonly FlowRecord[]) => records.map((r) => `${r.state} ${r.src.port}`);
 
 describe('FlowTable', () => {
@@ -48,7 +53,7 @@ describe('FlowTable', () => {
         hosts: ['h1'],
       },
     ]);
-    expect(table.reconcile([connection(1, { packets: [9, 8], bytes: [900, 800] })], NOW + 1_000)).toEqual([]);
+    expect(sweep(table, [connection(1, { packets: [9, 8], bytes: [900, 800] })], NOW + 1_000)).toEqual([]);
     expect([...table.records()]).toMatchObject([{ packets: [9, 8], time: NOW + 1_000, start: NOW }]);
     const ended = table.tell({ kind: 'ended', connection: connection(1, { end: 'fin', packets: [10, 9] }) }, NOW + 5_000);
     expect(ended).toMatchObject([{ state: 'closed', start: NOW, time: NOW + 5_000, packets: [10, 9] }]);
@@ -65,20 +70,20 @@ describe('FlowTable', () => {
     table.tell({ kind: 'opened', connection: connection(1) }, NOW);
     table.tell({ kind: 'denied', connection: connection(1, { denied: true }) }, NOW);
     expect(table.size).toBe(0);
-    expect(table.reconcile([connection(1, { denied: true })], NOW + 1)).toEqual([]);
+    expect(sweep(table, [connection(1, { denied: true })], NOW + 1)).toEqual([]);
   });
 
   it('tells what is gone from the table: long silent, or pushed out', () => {
     const table = tableOf();
     table.tell({ kind: 'opened', connection: connection(1, { protocol: 17, seen: UNITS - 175 }) }, NOW);
     table.tell({ kind: 'opened', connection: connection(2, { protocol: 17 }) }, NOW);
-    expect(states(table.reconcile([], NOW + 1)).sort()).toEqual(['expired 1', 'lost 2']);
+    expect(states(sweep(table, [], NOW + 1)).sort()).toEqual(['expired 1', 'lost 2']);
   });
 
   it('what began after the table was read is not missed in it', () => {
     const table = tableOf();
     table.tell({ kind: 'opened', connection: connection(1) }, NOW + 10);
-    expect(table.reconcile([], NOW)).toEqual([]);
+    expect(sweep(table, [], NOW)).toEqual([]);
     expect(table.size).toBe(1);
   });
 
@@ -86,7 +91,7 @@ describe('FlowTable', () => {
     const table = tableOf();
     const old = connection(1, { started: UNITS - 100 });
     expect(
-      table.reconcile([old, connection(2, { told: false }), connection(3, { denied: true }), connection(4, { end: 'fin' })], NOW),
+      sweep(table, [old, connection(2, { told: false }), connection(3, { denied: true }), connection(4, { end: 'fin' })], NOW),
     ).toEqual([]);
     expect(states([...table.records()])).toEqual(['open 1']);
     expect([...table.records()][0]?.start).toBeLessThan(NOW - 100_000);
@@ -95,7 +100,35 @@ describe('FlowTable', () => {
   it('an end that did not fit into the ring is seen in the table', () => {
     const table = tableOf();
     table.tell({ kind: 'opened', connection: connection(1) }, NOW);
-    expect(states(table.reconcile([connection(1, { end: 'rst' })], NOW + 1))).toEqual(['reset 1']);
+    expect(states(sweep(table, [connection(1, { end: 'rst' })], NOW + 1))).toEqual(['reset 1']);
+  });
+
+  it('a beginning that was seen in the table before it was told is one beginning', () => {
+    const table = tableOf();
+    sweep(table, [connection(1, { packets: [3, 2] })], NOW);
+    expect(states(table.tell({ kind: 'opened', connection: connection(1) }, NOW + 1))).toEqual(['open 1']);
+    expect(table.size).toBe(1);
+  });
+
+  it('what does not fit is counted when it is told, and not again by every sweep', () => {
+    const table = tableOf(1);
+    for (const port of [1, 2]) table.tell({ kind: 'opened', connection: connection(port) }, NOW);
+    for (const at of [1, 2, 3]) sweep(table, [connection(1), connection(2)], NOW + at);
+    expect(table.left).toBe(1);
+  });
+
+  it('what was given away does not change with the connection; new rules are named', () => {
+    const table = tableOf();
+    const [opened] = table.tell({ kind: 'opened', connection: connection(1, { rule: 5 }) }, NOW);
+    const [before] = table.records();
+    sweep(table, [connection(1, { packets: [9, 8], rule: 6, way: 'in' })], NOW + 1);
+    expect([opened, before]).toMatchObject([
+      { packets: [1, 1], rule: '5' },
+      { packets: [1, 1], rule: '5' },
+    ]);
+    expect([...table.records()]).toMatchObject([{ packets: [9, 8], rule: '6', way: 'in', start: NOW }]);
+    sweep(table, [connection(1, { packets: [9, 8], rule: 0 })], NOW + 2);
+    expect([...table.records()][0]?.rule).toBeUndefined();
   });
 
   it('the same ends again end what was there', () => {
@@ -130,7 +163,8 @@ describe('FlowTable', () => {
               live.clear();
               for (const p of kept) live.add(p);
               note(
-                table.reconcile(
+                sweep(
+                  table,
                   kept.map((p) => connection(p)),
                   now,
                 ),

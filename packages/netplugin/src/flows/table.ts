@@ -7,11 +7,18 @@ const MS_PER_UNIT = 2 ** 30 / 1e6;
 /** What started within so many units is taken to have started when it was read. */
 const FRESH = 2;
 
+/** Kept for as long as the connection goes on, and changed in place: a sweep of a full table makes nothing anew. */
 interface Open {
+  /** Copied before it is given away. */
   readonly record: FlowRecord;
+  /** Units. */
+  readonly started: number;
   /** Units: when it was last known to have traffic. */
-  readonly seen: number;
-  readonly readAt: number;
+  seen: number;
+  readAt: number;
+  rule: number;
+  /** Known from the kernel's table only: its beginning may wait in the ring. */
+  readonly adopted: boolean;
 }
 
 export interface TableOptions {
@@ -33,11 +40,13 @@ export class FlowTable {
   readonly #options: TableOptions;
   readonly #units: () => number;
   readonly #open = new Map<string, Open>();
+  readonly #hosts: string[];
   /** Connections that did not fit. */
   left = 0;
 
   constructor(options: TableOptions) {
     this.#options = options;
+    this.#hosts = [options.host];
     this.#units = options.units ?? nowUnits;
   }
 
@@ -50,79 +59,85 @@ export class FlowTable {
     return this.#options.max - this.#open.size;
   }
 
-  holds(connection: TrackedConnection): boolean {
-    return this.#open.has(keyOf(connection));
-  }
-
   /** What goes on. */
   *records(): Generator<FlowRecord> {
-    for (const { record } of this.#open.values()) yield record;
+    for (const { record } of this.#open.values()) yield copy(record);
   }
 
   /** Answers what there is to record: connections that were denied or have ended, and those that began as `open`. */
   tell({ kind, connection }: FlowEvent, now: number): FlowRecord[] {
     const key = keyOf(connection);
-    const told: FlowRecord[] = [];
     const held = this.#open.get(key);
     if (held) this.#open.delete(key);
     if (kind === 'denied') return [this.#record(connection, 'denied', now)];
-    if (kind === 'ended') {
-      const names = held?.record;
-      return [this.#record(connection, connection.end === 'rst' ? 'reset' : 'closed', now, names)];
-    }
-    // The same ends begin anew: whatever was there is over.
-    if (held) told.push({ ...held.record, state: 'closed', time: now });
+    if (kind === 'ended') return [this.#record(connection, endOf(connection), now, held?.record)];
     const record = this.#record(connection, 'open', now);
-    told.push(record);
-    this.#keep(key, record, connection.seen, now);
-    return told;
+    this.#keep(key, record, connection, now, false);
+    // The same ends begin anew: whatever was there is over.
+    if (held && !(held.adopted && held.started === connection.started)) return [{ ...held.record, state: 'closed', time: now }, record];
+    return [record];
   }
 
   /**
-   * Compares with the kernel's tables as they were read at `readAt`. Counters are taken over, connections that an earlier agent was told of
-   * are adopted, and the end of those that are gone is answered.
+   * Takes over how a connection stands in the kernel's table as of `readAt`; one that an earlier agent was told of is adopted. Answers the
+   * end of one whose end did not fit into the ring.
    */
-  reconcile(table: readonly TrackedConnection[], readAt: number): FlowRecord[] {
-    const present = new Set<string>();
-    const ended: FlowRecord[] = [];
-    for (const connection of table) {
-      if (!connection.told || connection.denied) continue;
-      const key = keyOf(connection);
-      const held = this.#open.get(key);
-      if (connection.end !== undefined) {
-        // Its end may not have fitted into the ring.
-        if (!held || held.readAt > readAt) continue;
-        this.#open.delete(key);
-        ended.push(this.#record(connection, connection.end === 'rst' ? 'reset' : 'closed', readAt, held.record));
-        continue;
-      }
-      present.add(key);
-      this.#keep(key, this.#record(connection, 'open', readAt, held?.record), connection.seen, readAt);
+  see(connection: TrackedConnection, readAt: number): FlowRecord | undefined {
+    if (!connection.told || connection.denied) return undefined;
+    const key = keyOf(connection);
+    const held = this.#open.get(key);
+    if (connection.end !== undefined) {
+      if (!held || held.readAt > readAt) return undefined;
+      this.#open.delete(key);
+      return this.#record(connection, endOf(connection), readAt, held.record);
     }
+    if (held) this.#update(held, connection, readAt);
+    // What does not fit was counted when it was told.
+    else if (this.room > 0) this.#keep(key, this.#record(connection, 'open', readAt), connection, readAt, true);
+    return undefined;
+  }
+
+  /** The ends of those that were not seen in the kernel's table when all of it was read, beginning at `readAt`. */
+  *missing(readAt: number): Generator<FlowRecord, void, undefined> {
     const units = this.#units();
     for (const [key, { record, seen, readAt: known }] of this.#open) {
-      if (present.has(key) || known > readAt) continue;
+      if (known >= readAt) continue;
       this.#open.delete(key);
       const silent = (units - seen) >>> 0;
       const state = silent >= patience(record.protocol, record.packets[1] > 0) ? 'expired' : 'lost';
-      ended.push({ ...record, state, time: readAt });
+      yield { ...record, state, time: readAt };
     }
-    return ended;
   }
 
-  #keep(key: string, record: FlowRecord, seen: number, readAt: number): void {
-    if (this.#open.size >= this.#options.max && !this.#open.has(key)) this.left++;
-    else this.#open.set(key, { record, seen, readAt });
+  #keep(key: string, record: FlowRecord, { started, seen, rule }: TrackedConnection, readAt: number, adopted: boolean): void {
+    if (this.room <= 0) this.left++;
+    else this.#open.set(key, { record: copy(record), started, seen, readAt, rule, adopted });
+  }
+
+  #update(held: Open, connection: TrackedConnection, readAt: number): void {
+    const { record } = held;
+    held.seen = connection.seen;
+    held.readAt = readAt;
+    for (const side of [0, 1] as const) {
+      record.packets[side] = connection.packets[side];
+      record.bytes[side] = connection.bytes[side];
+    }
+    record.time = readAt;
+    if (held.rule === connection.rule) return;
+    // New rules have judged it.
+    held.rule = connection.rule;
+    const { policy, rule, way, logged } = this.#record(connection, 'open', readAt, record);
+    Object.assign(record, { policy, rule, way, logged });
   }
 
   /** `known`: the record so far, whose names and beginning stay. */
   #record(connection: TrackedConnection, state: FlowRecord['state'], now: number, known?: FlowRecord): FlowRecord {
-    const { host, names } = this.#options;
+    const { names } = this.#options;
     const { domain, protocol, src, dst, denied, way, logged, packets, bytes } = connection;
     const age = (this.#units() - connection.started) >>> 0;
     const rule = names.rule(connection.rule);
     return {
-      hosts: [host],
+      hosts: this.#hosts,
       tenant: known?.tenant ?? names.tenant(domain),
       state,
       verdict: denied ? 'deny' : 'allow',
@@ -139,3 +154,6 @@ export class FlowTable {
     };
   }
 }
+
+const copy = (record: FlowRecord): FlowRecord => ({ ...record, packets: [...record.packets], bytes: [...record.bytes] });
+const endOf = ({ end }: TrackedConnection): FlowRecord['state'] => (end === 'rst' ? 'reset' : 'closed');
