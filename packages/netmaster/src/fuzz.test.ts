@@ -1,7 +1,6 @@
 /** 10,000 random and malformed requests each on objects, agents' calls and the stream: no crash, no change, no growth. */
 import net from 'node:net';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { heapInUse } from '@contiv/observe/testing';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { startTestMaster, type TestMaster } from './test-support.js';
@@ -19,12 +18,6 @@ beforeEach(async () => {
 afterEach(() => m.stop());
 
 const stored = async () => JSON.stringify((await m.store.range('/')).kvs.filter((kv) => !/masters|locks|alive|hosts/.test(kv.key)));
-setFlagsFromString('--expose-gc');
-const collect: () => void = runInNewContext('gc');
-const heap = () => {
-  collect();
-  return process.memoryUsage().heapUsed;
-};
 
 /** JSON that is near enough to the real shapes to get past the first checks. */
 const nearly = fc.oneof(
@@ -84,9 +77,9 @@ test('random bodies on every route', { timeout: 120_000 }, async () => {
   const run = (runs: number, seed: number) =>
     fc.assert(fc.asyncProperty(fc.constantFrom('POST', 'PUT'), paths, nearly, one), { numRuns: runs, seed });
   await run(2_000, 1);
-  const warm = heap();
+  const warm = heapInUse();
   await run(8_000, 2);
-  expect(heap() - warm).toBeLessThan(20 * 1024 * 1024);
+  expect(heapInUse() - warm).toBeLessThan(20 * 1024 * 1024);
   expect(await stored()).toBe(before);
 });
 

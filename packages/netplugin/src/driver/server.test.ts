@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { heapInUse } from '@contiv/observe/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openRig } from '../testing/rig.js';
 import { driverRoutes } from './server.js';
@@ -219,9 +220,9 @@ describe('driver socket', () => {
     let heap = 0;
     for (let round = 0; round < 100; round++) {
       await Promise.all(Array.from({ length: 100 }, () => r.raw(pick(['POST', 'POST', 'POST', 'PUT']), pick(paths), pick(junk)())));
-      if (round === 20) heap = process.memoryUsage().heapUsed;
+      if (round === 20) heap = heapInUse();
     }
-    expect(process.memoryUsage().heapUsed - heap).toBeLessThan(80 * 1024 * 1024);
+    expect(heapInUse() - heap).toBeLessThan(20 * 1024 * 1024);
     expect(JSON.stringify([r.state.endpoints.entries(), r.state.networks.entries(), r.state.pools.entries()])).toBe(before);
     expect([...r.datapath.ports.keys()]).toEqual(['cvbbbbbbbbbbb']);
     expect((await r.call('Plugin.Activate')).status).toBe(200);
