@@ -43,6 +43,11 @@ export class AgentCalls {
     this.#deadlineMs = deadlineMs;
   }
 
+  /** Why nothing comes back, while netmaster has not answered one of these calls for `ms`. */
+  silentFor(ms: number): string | undefined {
+    return this.#pool.silentFor(ms);
+  }
+
   async #post<T extends z.ZodType>(schema: T, path: string, body: unknown): Promise<z.output<T>> {
     const answer = schema.safeParse(await this.#pool.request({ method: 'POST', path, body, deadlineMs: this.#deadlineMs }));
     if (answer.success) return answer.data;

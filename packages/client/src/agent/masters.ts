@@ -59,6 +59,8 @@ export class MasterPool {
   readonly urls: readonly string[];
   readonly #agents: readonly [http.Agent, https.Agent];
   #preferred = 0;
+  /** When each request that has no answer yet was made. */
+  readonly #waiting = new Set<{ readonly since: number }>();
 
   constructor(urls: readonly string[]) {
     if (urls.length === 0)
@@ -77,11 +79,31 @@ export class MasterPool {
     this.#preferred = (this.#preferred + 1) % this.urls.length;
   }
 
+  /** The sentence for whoever cannot wait any longer, while a request has had no answer for `ms`. */
+  silentFor(ms: number): string | undefined {
+    const now = performance.now();
+    return [...this.#waiting].some(({ since }) => now - since >= ms) ? this.#unreachable('no answer yet') : undefined;
+  }
+
+  #unreachable(reason: string): string {
+    return `no netmaster answers at ${this.urls.join(', ')} (${reason}); start netmaster, or give netplugin the right --netmaster address`;
+  }
+
   /**
    * One request; masters that do not answer are passed over, round after round, until the deadline. Safe only because every call of ours
    * may be repeated. A refusal is an answer and is not tried elsewhere.
    */
   async request(options: RequestOptions): Promise<unknown> {
+    const waiting = { since: performance.now() };
+    this.#waiting.add(waiting);
+    try {
+      return await this.#ask(options);
+    } finally {
+      this.#waiting.delete(waiting);
+    }
+  }
+
+  async #ask(options: RequestOptions): Promise<unknown> {
     const deadline = performance.now() + options.deadlineMs;
     let reason = '';
     for (let attempt = 0; ; attempt++) {
@@ -100,11 +122,7 @@ export class MasterPool {
         if ((attempt + 1) % this.urls.length === 0) await pause(Math.min(200, Math.max(0, deadline - performance.now())));
       }
     }
-    const all = this.urls.join(', ');
-    throw new MasterError(
-      'unreachable',
-      `no netmaster answers at ${all} (${reason}); start netmaster, or give netplugin the right --netmaster address`,
-    );
+    throw new MasterError('unreachable', this.#unreachable(reason));
   }
 
   #once(url: string, options: RequestOptions, timeoutMs: number): Promise<unknown> {

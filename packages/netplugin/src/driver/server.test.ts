@@ -174,6 +174,19 @@ describe('driver socket', () => {
     expect(r.state.networks.get('d'.repeat(64))?.wish?.reserved).toEqual(['10.8.0.1']);
   });
 
+  it('says that netmaster is silent also when its own time runs out first', async () => {
+    const alive = await openRig();
+    alive.master.addNetwork('default', 'net', '10.1.2.0');
+    await attach(alive);
+    await alive.close(true);
+    const r = await rig({ deadMaster: true, dir: alive.dir, deadlineMs: 10_000 });
+    const late = await r.call('IpamDriver.RequestAddress', { PoolID: 'net.default|10.1.2.0/24' });
+    expect(late).toMatchObject({
+      status: 500,
+      body: { Err: expect.stringMatching(/no netmaster answers at .*no answer yet.*; start netmaster/) },
+    });
+  });
+
   it('refuses what cannot be made, with netmaster’s sentence or its own', async () => {
     const r = await rig();
     const create = (extra: Record<string, string>, pool = '10.8.0.0/24') =>

@@ -18,6 +18,8 @@ import { PublishedPorts } from './published.js';
 
 const MAX_BODY = 1024 * 1024;
 const CALL_LIMIT_MS = 4_900;
+/** A netmaster that has not answered for so long is why a call was not done in time. */
+const SILENCE_MS = 2_000;
 
 interface Route {
   readonly call: (body: unknown) => Promise<object> | object;
@@ -109,12 +111,14 @@ export class DriverServer {
   readonly #server: http.Server;
   readonly #publication: Publication;
   readonly #published: PublishedPorts;
+  readonly #whyLate: () => string | undefined;
   #lastError = '';
 
   constructor(context: DriverContext, options: DriverServerOptions) {
     this.#published = new PublishedPorts(context);
     this.#routes = driverRoutes(context, this.#published);
     this.#options = options;
+    this.#whyLate = () => context.calls.silentFor(SILENCE_MS);
     this.#server = http.createServer({ requestTimeout: 10_000, headersTimeout: 10_000 }, (req, res) => void this.#serve(req, res));
     this.#publication = new Publication(this.#server, options.socket);
   }
@@ -147,7 +151,7 @@ export class DriverServer {
       if (!found) return reply(res, 404, { Err: `netplugin does not know the call ${path.slice(0, 100)}` });
       if (req.method !== 'POST') return reply(res, 405, { Err: `${path} has to be a POST` });
       const body = await readBody(req);
-      const answer = await within(CALL_LIMIT_MS, async () => found.call(body));
+      const answer = await within(CALL_LIMIT_MS, async () => found.call(body), this.#whyLate);
       this.#options.log.debug({ call: path, ms: Math.round(performance.now() - began) }, 'driver call');
       reply(res, 200, answer);
     } catch (error) {
@@ -202,10 +206,11 @@ async function readBody(req: http.IncomingMessage): Promise<unknown> {
   }
 }
 
-function within<T>(ms: number, work: () => Promise<T>): Promise<T> {
+/** @param whyLate the cause, where it is known, should `work` not be done after `ms`. */
+function within<T>(ms: number, work: () => Promise<T>, whyLate: () => string | undefined): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(
-      () => reject(new DriverRefusal('netplugin could not finish in time; try again, and see netplugin status')),
+      () => reject(new DriverRefusal(whyLate() ?? 'netplugin could not finish in time; try again, and see netplugin status')),
       ms,
     );
     work()
