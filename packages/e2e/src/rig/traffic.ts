@@ -1,6 +1,7 @@
 /** Packets between two containers while something else happens: pings at 200 a second and a TCP stream, and what became of them. */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import type { Rig } from './rig.js';
 import { eventually } from './run.js';
 
@@ -21,6 +22,10 @@ export interface Outcome {
   /** Megabits per second of the stream, second by second. */
   readonly stream: readonly number[];
 }
+
+/** Between two pings. */
+export const PING_INTERVAL_MS = 5;
+const pings = (to: string): string[] => ['perl', fileURLToPath(new URL('pings.pl', import.meta.url)), to, String(PING_INTERVAL_MS / 1000)];
 
 /** Slow enough not to compete with what is being tested for the processor. */
 const STREAM_RATE = '50M';
@@ -46,7 +51,7 @@ export class Traffic {
       },
       STARTS_MS,
     );
-    const ping = await traffic.#spawn(from, 'ping', ['ping', '-D', '-i', '0.005', to.ip]);
+    const ping = await traffic.#spawn(from, 'ping', pings(to.ip));
     const stream = [
       'iperf3',
       '-c',
@@ -105,15 +110,12 @@ export class Traffic {
   }
 }
 
-/** Between two pings of `pingDuring`. */
-export const PING_INTERVAL_MS = 5;
-
-/** Two hundred pings a second out of a container, by its host's own ping, while `work` is done; and what became of them. */
+/** Two hundred pings a second out of a container while `work` is done; and what became of them. */
 export async function pingDuring(rig: Rig, from: Place, to: string, work: () => Promise<void>): Promise<Outcome> {
   const pid = await rig.pidOf(from.host, from.container);
   const pidFile = `/run/e2e-${from.container}-ping.pid`;
-  const command = `echo $$ >${pidFile}; exec nsenter -t ${pid} -n ping -D -i ${PING_INTERVAL_MS / 1000} ${to}`;
-  const child = rig.spawn(await rig.entering(from.host, 'sh', '-c', command));
+  const shell = `echo $$ >${pidFile}; exec nsenter -t ${pid} -n "$@"`;
+  const child = rig.spawn(await rig.entering(from.host, 'sh', '-c', shell, 'sh', ...pings(to)));
   const output: string[] = [];
   child.stdout?.setEncoding('utf8').on('data', (text: string) => output.push(text));
   await eventually('answers to ping', async () => {
