@@ -1,5 +1,8 @@
 /** The API contract of spec/contiv §13.3, as far as these objects go, and what is mended beyond it. */
+
+import { resources } from '@contiv/model';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { networkState } from './core/present.js';
 import { startTestMaster, type TestMaster } from './test-support.js';
 
 let m: TestMaster;
@@ -39,6 +42,9 @@ describe('tenants', () => {
   test('the key must be the one the body makes', async () => {
     expect((await m.post('/api/v1/tenants/a/', { tenantName: 'b' })).line).toBe('Invalid Key');
     expect((await m.post('/api/v1/tenants/a/', {})).line).toBe('Invalid Key');
+    expect((await m.post('/api/v1/networks/a:b/', { tenantName: 'a', networkName: 'c' })).text).toBe(
+      'Invalid Key\nthe path says "a:b", tenantName:networkName of the body "a:c"\n',
+    );
   });
 
   test('is not changed, and posting the same again is fine', async () => {
@@ -124,6 +130,18 @@ describe('networks', () => {
       vxlan('10.1.1.0/24', { gateway: '10.1.2.1' }),
       'hostIP 10.1.2.1 is exceeding beyond subnet 10.1.1.0/24, hostID 257',
     ],
+    [
+      'nothing but a gateway',
+      vxlan('10.1.1.5-10.1.1.5/24', { gateway: '10.1.1.5' }),
+      'subnet 10.1.1.5-10.1.1.5/24 has no address for a container',
+    ],
+    ['nothing but the network', vxlan('10.1.1.0-10.1.1.0/24'), 'subnet 10.1.1.0-10.1.1.0/24 has no address for a container'],
+    [
+      'nothing but an IPv6 gateway',
+      vxlan('10.1.1.0/24', { ipv6Subnet: 'fd00::1/128', ipv6Gateway: 'fd00::1' }),
+      'subnet fd00::1/128 has no address for a container',
+    ],
+    ['origin that no host can have', vxlan('10.1.1.0/24', { origin: 'node_1_' }), 'origin string invalid format'],
     ['gateway malformed', vxlan('10.1.1.0/24', { gateway: '10.1.2' }), 'gateway string invalid format'],
     ['IPv6 malformed', vxlan('10.1.1.0/24', { ipv6Subnet: '2001::1::/64' }), 'ipv6Subnet string invalid format'],
     [
@@ -144,6 +162,28 @@ describe('networks', () => {
 
   test.each(['/99', '/100', '/108', '/109', '/118', '/119', '/127', '/128'])('IPv6 length %s is accepted', async (length) => {
     expect((await m.network('default:n', vxlan('10.1.1.0/24', { ipv6Subnet: `2016::${length}` }))).status).toBe(200);
+  });
+
+  test('the longest IPv6 prefixes have addresses for containers, too', async () => {
+    await m.network('default:a', vxlan('10.1.1.0/24', { ipv6Subnet: 'fd00:1::8/127' }));
+    await m.network('default:b', vxlan('10.1.2.0/24', { ipv6Subnet: 'fd00:2::8/128' }));
+    for (const id of ['a1', 'a2']) expect((await m.endpoint('default:a', id)).status).toBe(200);
+    expect((await m.endpoint('default:b', 'b1')).body).toMatchObject({ EndpointConfig: { ipv6Address: 'fd00:2::8' } });
+    expect((await m.endpoint('default:b', 'b2')).line).toBe('auto allocation failed - address exhaustion in subnet fd00:2::8/128');
+    expect((await m.network('default:c', vxlan('10.1.3.0/24', { ipv6Subnet: 'fd00:2::/112' }))).line).toMatch(/^network b conflicts/);
+  });
+
+  test('a host may have an underscore in its name, and engines there networks of their own', async () => {
+    await m.post('/agent/v1/hosts/node_1', { vtepIp: '10.9.9.9', control: 'x:1', vxlanPort: 8472, mtu: 1500, version: '2.0.0' });
+    expect((await m.network('default:n', vxlan('10.1.1.0/24', { origin: 'node_1' }))).status).toBe(200);
+  });
+
+  test.each(['FD00:1:0::1', 'fd00:1::0.0.0.1'])('agents understand the gateway %s', async (ipv6Gateway) => {
+    await m.network('default:n', vxlan('10.1.1.0/24', { ipv6Subnet: 'fd00:1::/64', ipv6Gateway }));
+    const network = m.master.context.mirror.state.network('default:n');
+    if (!network) throw new Error('not made');
+    const told = networkState(m.master.context.mirror.state, network);
+    expect(resources.network.parse(told).gateway6).toBe('fd00:1::1');
   });
 
   test('unknown tenant, name with underscore, missing network', async () => {
@@ -582,7 +622,9 @@ describe('transport', () => {
       expect(answer).toMatchObject({ status: 500 });
       expect(answer.text).not.toMatch(/\n\s+at /);
     }
-    expect((await send(JSON.stringify({ tenantName: 't', x: 'y'.repeat(70_000) }))).line).toBe('the request body is too large');
+    expect((await send(JSON.stringify({ tenantName: 't', x: 'y'.repeat(70_000) }))).text).toBe(
+      'the request body is too large\nat most 65536 bytes are taken here\n',
+    );
   });
 
   test('unknown paths are 404; lists that cannot fill are empty', async () => {
@@ -595,6 +637,11 @@ describe('transport', () => {
     expect((await m.get('/info')).body).toMatchObject({ 'local-ip': '127.0.0.1' });
     expect((await m.get('/healthz')).status).toBe(200);
     expect(await m.get('/readyz')).toMatchObject({ status: 200, body: { ready: true } });
+    const head = (url: string) => m.master.app.inject({ method: 'HEAD', url });
+    expect([await head('/healthz'), await head('/readyz')]).toMatchObject([
+      { statusCode: 200, body: '' },
+      { statusCode: 200, body: '' },
+    ]);
     expect((await m.get('/metrics')).text).toContain('netmaster_networks 0');
     const { body } = await m.get('/openapi.json');
     expect(body).toMatchObject({ openapi: '3.1.0', paths: { '/api/v1/networks/{key}': { post: {}, delete: {} } } });

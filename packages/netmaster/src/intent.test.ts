@@ -115,6 +115,19 @@ describe('a document', () => {
     await m.stop();
   });
 
+  test('changes the tag of a group, which the same group posted again never does', async () => {
+    const m = await startTestMaster();
+    const tagged = (cfgdTag: string) =>
+      intent(blue({ endpointGroups: [{ groupName: 'client', networkName: 'net', cfgdTag }], policies: [] }));
+    await apply(m, tagged('one'));
+    const { steps } = planOf(await apply(m, tagged('two')));
+    expect(steps).toMatchObject([{ action: 'update', key: 'blue:client', fields: [{ field: 'cfgdTag', before: 'one', after: 'two' }] }]);
+    expect(planOf(await apply(m, tagged('two'))).steps).toEqual([]);
+    await m.group('blue:client', 'net', { cfgdTag: 'three' });
+    expect(planOf(await apply(m, tagged('two'))).steps).toEqual([]);
+    await m.stop();
+  });
+
   test('that cannot be brought about changes nothing and names the object', async () => {
     const m = await startTestMaster();
     await apply(m, intent(blue()));

@@ -68,6 +68,7 @@ describe('settings', () => {
       'ambiguous netmaster db endpoints, both etcd and consul specified: etcd: http://a:1, consul: http://b:1',
     ],
     [[...GOOD, '--log-level', 'x'], 'unknown netmaster log level: x; use DEBUG, INFO, WARN or ERROR'],
+    [[...GOOD, '--log-level', 'constructor'], 'unknown netmaster log level: constructor; use DEBUG, INFO, WARN or ERROR'],
     [[...GOOD, '--host-timeout', '5'], 'host timeout is a time like 90s, 30m or 24h, got 5'],
     [[...GOOD, '--nonsense'], "unknown option '--nonsense'"],
   ])('%j is refused with status 22', (argv, message) => {

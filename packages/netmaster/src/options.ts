@@ -183,8 +183,9 @@ function address(text: string): Address {
 }
 
 function logLevel(text: string): LogLevel {
+  const name = text.toLowerCase();
   const levels: Readonly<Record<string, LogLevel>> = { debug: 'debug', info: 'info', warn: 'warn', warning: 'warn', error: 'error' };
-  const level = levels[text.toLowerCase()];
+  const level = Object.hasOwn(levels, name) ? levels[name] : undefined;
   if (!level) throw new ConfigError(`unknown ${BIN} log level: ${text}; use DEBUG, INFO, WARN or ERROR`);
   return level;
 }

@@ -11,8 +11,8 @@ export const aciGwInput = z.object({
   enforcePolicies: word('enforcePolicies', ['yes', 'no'], false),
   includeCommonTenant: word('includeCommonTenant', ['yes', 'no'], false),
   name: word('name', ['aciGw'], false),
-  nodeBindings: matching('nodeBindings', list(NODE), 2048),
-  pathBindings: matching('pathBindings', list(PATH), 2048),
+  nodeBindings: matching('nodeBindings', list(NODE), 2048, 'topology/pod-1/node-101, several with commas between'),
+  pathBindings: matching('pathBindings', list(PATH), 2048, 'topology/pod-1/paths-101/pathep-[eth1/1], several with commas between'),
   physicalDomain: name('physicalDomain', 128),
 });
 export type AciGwInput = z.infer<typeof aciGwInput>;

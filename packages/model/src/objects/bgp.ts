@@ -10,7 +10,7 @@ export const bgpInput = z.object({
   neighbor: optionalIp4('neighbor'),
   'neighbor-as': freeText('neighbor-as', 64),
   /** `50.1.1.1/24` */
-  routerip: matching('routerip', ROUTER_IP, 64),
+  routerip: matching('routerip', ROUTER_IP, 64, 'an address with its length, such as 50.1.1.1/24'),
 });
 export type BgpInput = z.infer<typeof bgpInput>;
 

@@ -5,7 +5,7 @@ const range = (field: string, digits: number) => {
   const pattern = new RegExp(`^[0-9]{1,${digits}}-[0-9]{1,${digits}}$`);
   return z
     .string({ error: `${field} must be a string` })
-    .refine((v) => v === '' || pattern.test(v), badFormat(field))
+    .refine((v) => v === '' || pattern.test(v), badFormat(field, 'first-last, such as 100-199'))
     .prefault('');
 };
 

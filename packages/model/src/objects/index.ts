@@ -12,7 +12,7 @@ export * from './lists.js';
 export * from './netprofile.js';
 export * from './network.js';
 export * from './policy.js';
-export { badFormat, NAME, outOfBound, protocolNumber, tooLong } from './primitives.js';
+export { badFormat, HOST_NAME, HOST_NAME_RULE, NAME, outOfBound, protocolNumber, tooLong } from './primitives.js';
 export * from './service.js';
 export * from './tenant.js';
 export * from './validate.js';

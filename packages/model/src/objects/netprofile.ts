@@ -10,7 +10,7 @@ export const netprofileInput = z.object({
   /** IP DSCP (RFC 2474); 0 leaves packets as they are. */
   DSCP: whole('DSCP', 0, 63),
   /** `10Mbps`; empty for no limit. */
-  bandwidth: matching('bandwidth', BANDWIDTH, 64),
+  bandwidth: matching('bandwidth', BANDWIDTH, 64, 'a number and a unit: 500kbps, 10Mbps or 1g'),
   /** Kilobytes. */
   burst: whole('burst', 0, 10_486),
   profileName: label('profileName', 64),

@@ -1,6 +1,18 @@
 import { z } from 'zod';
 import { link, linkSet } from './links.js';
-import { freeText, name, optionalIp4, optionalIp6, optionalName, optionalSubnet6, postedKey, subnet4, whole, word } from './primitives.js';
+import {
+  freeText,
+  name,
+  optionalHost,
+  optionalIp4,
+  optionalIp6,
+  optionalName,
+  optionalSubnet6,
+  postedKey,
+  subnet4,
+  whole,
+  word,
+} from './primitives.js';
 
 /** Highest VNI (RFC 7348 §4: 24 bits). */
 export const MAX_VNI = 16_777_215;
@@ -22,7 +34,7 @@ export const networkInput = z.object({
   networkName: name('networkName'),
   nwType: word('nwType', ['infra', 'data'], true),
   /** Host on whose engine the network was made. */
-  origin: optionalName('origin', 253),
+  origin: optionalHost('origin'),
   /** VLAN id or VNI; 0 chooses the lowest free one. */
   pktTag: whole('pktTag', 0, MAX_VNI),
   subnet: subnet4('subnet'),

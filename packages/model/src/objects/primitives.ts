@@ -31,6 +31,10 @@ const SUBNET_RULE = 'a.b.c.d/length with a length of 8 to 30, or a range of it: 
 /** The key in a posted object. The one in the path counts, and the fields it is made of have limits of their own. */
 export const postedKey = z.string({ error: 'key must be a string' }).max(1_024, tooLong('key', 1_024)).optional();
 
+/** A host's label: its name, or what `--host` of netplugin says. Unlike other names it may have underscores. */
+export const HOST_NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/;
+export const HOST_NAME_RULE = 'a host name has letters, digits, dots, hyphens and underscores';
+
 /** Text of at most `max` characters; absent means empty, as a Go decoder leaves it. */
 export const bounded = (field: string, max: number) =>
   // Later checks are spared texts that are too long: some of them take more than linear time.
@@ -43,6 +47,12 @@ export const name = (field: string, max = 64) => bounded(field, max).regex(NAME,
 export const optionalName = (field: string, max = 64) =>
   bounded(field, max)
     .refine((v) => v === '' || NAME.test(v), badFormat(field, NAME_RULE))
+    .prefault('');
+
+/** A host's label, or empty. */
+export const optionalHost = (field: string) =>
+  bounded(field, 253)
+    .refine((v) => v === '' || HOST_NAME.test(v), badFormat(field, HOST_NAME_RULE))
     .prefault('');
 
 /** Any text up to `max` characters. */
@@ -59,7 +69,7 @@ export const matching = (field: string, pattern: RegExp, max: number, rule = '')
   bounded(field, max).regex(pattern, badFormat(field, rule)).prefault('');
 
 /** Any text that can be seen, up to `max` characters: required. */
-export const label = (field: string, max: number) => matching(field, /^[^\p{Cc}]+$/u, max);
+export const label = (field: string, max: number) => matching(field, /^[^\p{Cc}\p{Cs}]+$/u, max, 'any characters that can be seen');
 
 /** `a.b.c.d/len` or `a.b.c.d-e.f.g.h/len`, length 1–31. */
 export const subnet4 = (field: string) => matching(field, SUBNET, 64, SUBNET_RULE);
@@ -96,7 +106,7 @@ export const optionalSubnet6 = (field: string) =>
 /** Empty, `tcp`, `udp`, `icmp` or a number of IANA's list. */
 export const protocol = (field: string) =>
   bounded(field, 64)
-    .refine((v) => v === '' || protocolNumber(v) !== undefined, badFormat(field))
+    .refine((v) => v === '' || protocolNumber(v) !== undefined, badFormat(field, 'tcp, udp, icmp or a number from 1 to 255'))
     .prefault('');
 
 const PROTOCOLS: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17 };

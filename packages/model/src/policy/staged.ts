@@ -40,6 +40,8 @@ export type AffectedConnection = z.infer<typeof affectedConnection>;
 export const stagedEffect = z.object({
   ...stagedPolicy.shape,
   connections: z.array(affectedConnection),
+  /** So many more are not shown. */
+  leftOut: z.number().int().optional(),
   /** Connections that were looked at. */
   examined: z.number().int(),
   /** Hosts that said nothing, and why. */

@@ -51,7 +51,8 @@ function effectText(effect: StagedEffect): string {
     part('Would be cut', (c) => c.effect === 'cut' && c.live),
     part('Recorded, would have been denied', (c) => c.effect === 'cut' && !c.live),
     part('Denied, would be allowed', (c) => c.effect === 'open'),
-    `${effect.examined} connections looked at\n`,
+    effect.leftOut === undefined ? '' : `… and ${effect.leftOut} more that are not shown\n`,
+    `${effect.examined === 1 ? '1 connection' : `${effect.examined} connections`} looked at\n`,
     ...effect.missing.map(({ host, reason }) => `Nothing is known of host ${host}: ${reason}\n`),
   ].join('');
 }

@@ -157,7 +157,7 @@ function theEndpoint(state: State, text: string, within: (endpoint: EndpointStat
 
 function refuseOddId(id: string): void {
   if (id === '') throw new Refusal('invalid', 'EndpointID must not be empty');
-  if (/\p{Cc}/u.test(id)) throw new Refusal('invalid', 'EndpointID holds control characters');
+  if (/[\p{Cc}\p{Cs}]/u.test(id)) throw new Refusal('invalid', 'EndpointID holds control characters, or halves of characters');
 }
 
 function refuseOther(record: EndpointState, host: string, v4: string, v6: string): void {

@@ -8,7 +8,13 @@ import { poolRange } from './subnet.js';
 /** Highest id the data path can carry. */
 const MAX_GROUP_ID = 0xffff_ffff;
 
-export function putGroup(state: State, input: EndpointGroupInput): Plan<void> {
+/** As in Contiv, a tag is given with the first request and never changed. */
+export const putGroup = (state: State, input: EndpointGroupInput): Plan<void> => planGroup(state, input, false);
+
+/** Makes the group what the input says, where that may be changed at all. */
+export const setGroup = (state: State, input: EndpointGroupInput): Plan<void> => planGroup(state, input, true);
+
+function planGroup(state: State, input: EndpointGroupInput, replaces: boolean): Plan<void> {
   const { tenantName, groupName, networkName } = input;
   const tenant = state.tenant(tenantName);
   if (!tenant) throw new Refusal('not-found', 'Tenant not found');
@@ -24,6 +30,7 @@ export function putGroup(state: State, input: EndpointGroupInput): Plan<void> {
       policies: once(input.policies),
       netProfile: input.netProfile,
       extContractsGrps: once(input.extContractsGrps),
+      cfgdTag: replaces ? input.cfgdTag : old.cfgdTag,
     };
     if (holds(seen, next)) return answer(undefined);
     const draft = new Draft();

@@ -18,6 +18,7 @@ export function putNetwork(state: State, input: NetworkInput): Plan<void> {
     return answer(undefined);
   }
   const layout = { v4: plan4(input.subnet, input.gateway), v6: plan6(input.ipv6Subnet, input.ipv6Gateway) };
+  refuseEmpty(input, layout);
   refuseOverlap(state, input, layout);
   refuseUnfit(global.record, input);
   if (state.group(key)) throw new Refusal('conflict', `EndpointGroup ${input.networkName} conflicts with the network name`);
@@ -76,12 +77,24 @@ function sameRequest(record: NetworkRecord, input: NetworkInput): boolean {
 function refuseOverlap(state: State, input: NetworkInput, layout: Layout): void {
   const name = (key: string) => key.slice(key.indexOf(':') + 1);
   const { v4, v6 } = layout;
-  const other6 = v6 && state.overlapping6(input.tenantName, v6.first - 1n, v6.last);
+  const other6 = v6 && state.overlapping6(input.tenantName, v6.base, v6.last);
   if (other6 !== undefined)
     throw new Refusal('conflict', `network ${name(other6)} conflicts with subnetv6  ${input.ipv6Subnet}`, subnetsOf(input.tenantName));
   const other4 = state.overlapping4(input.tenantName, v4.asked);
   if (other4 !== undefined)
     throw new Refusal('conflict', `network ${name(other4)} conflicts with subnet ${input.subnet}`, subnetsOf(input.tenantName));
+}
+
+/** Nobody could ever get an address of it. */
+function refuseEmpty({ subnet, ipv6Subnet }: NetworkInput, { v4, v6 }: Layout): void {
+  const refuse = (text: string) => {
+    throw new Refusal('invalid', `subnet ${text} has no address for a container`, 'take a larger one, or another gateway');
+  };
+  const inside = <N extends number | bigint>(gateway: N | undefined, first: N, last: N) =>
+    gateway !== undefined && gateway >= first && gateway <= last;
+  const { first, last } = v4.usable;
+  if (last - first + 1 - (inside(v4.gateway, first, last) ? 1 : 0) < 1) refuse(subnet);
+  if (v6 && v6.last - v6.first + 1n - (inside(v6.gateway, v6.first, v6.last) ? 1n : 0n) < 1n) refuse(ipv6Subnet);
 }
 
 const subnetsOf = (tenant: string): string => `take another one; netctl net ls -t ${tenant} shows those in use`;

@@ -20,6 +20,7 @@ import {
   type NetworkState,
   type Policy,
   type PolicyState,
+  parseIpv6,
   type Rule,
   type RuleState,
   type Service,
@@ -170,7 +171,8 @@ export function networkState(state: State, network: EntryOf<'network'>): Network
     subnet: v4.prefix,
     ...(network.record.gateway === '' ? {} : { gateway: network.record.gateway }),
     ...(v6 ? { subnet6: v6.prefix } : {}),
-    ...(network.record.ipv6Gateway === '' ? {} : { gateway6: network.record.ipv6Gateway }),
+    // However it was written: agents compare it with what their engines and packets say.
+    ...(network.record.ipv6Gateway === '' ? {} : { gateway6: parseIpv6(network.record.ipv6Gateway) ?? network.record.ipv6Gateway }),
     ...(origin === '' ? {} : { origin }),
     ...(dockerName === '' || dockerName === derived ? {} : { dockerName }),
   };

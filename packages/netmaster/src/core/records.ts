@@ -280,7 +280,8 @@ export function placeOf(key: string): Place | undefined {
   if (!key.startsWith(ROOT)) return undefined;
   const path = key.slice(ROOT.length);
   const a = path.indexOf('/');
-  const kind = folders[a < 0 ? path : path.slice(0, a)];
+  const folder = a < 0 ? path : path.slice(0, a);
+  const kind = Object.hasOwn(folders, folder) ? folders[folder] : undefined;
   if (!kind) return undefined;
   const rest = a < 0 ? '' : path.slice(a + 1);
   const b = kind === 'address' || kind === 'endpoint' ? rest.indexOf('/') : -1;

@@ -313,7 +313,7 @@ export class State {
     else this.#subnets4.delete(tenantName);
     if (!v6) return;
     const own6 = this.#subnets6.get(tenantName) ?? new Intervals<bigint>();
-    own6[present ? 'add' : 'remove']({ first: v6.first - 1n, last: v6.last, owner });
+    own6[present ? 'add' : 'remove']({ first: v6.base, last: v6.last, owner });
     if (own6.size > 0) this.#subnets6.set(tenantName, own6);
     else this.#subnets6.delete(tenantName);
   }

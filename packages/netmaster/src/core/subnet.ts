@@ -27,6 +27,9 @@ export interface Plan4 {
 
 export interface Plan6 {
   readonly prefix: Prefix6;
+  /** The subnet's lowest address. */
+  readonly base: bigint;
+  /** What endpoints may get, to the end of the subnet. */
   readonly first: bigint;
   readonly last: bigint;
   readonly gateway: bigint | undefined;
@@ -81,6 +84,8 @@ export function inside4(prefix: Prefix4, address: string): number {
   return value;
 }
 
+/** The lowest address is any router's (RFC 4291 §2.6.1), except where there are not more than two (RFC 6164). */
+const ALL_USABLE_6 = 127;
 /** IPv6 subnets shorter than this are beyond what endpoints could fill (spec/contiv §6.3). */
 const MIN_LENGTH_6 = 16;
 
@@ -94,7 +99,8 @@ export function plan6(subnet: string, gateway: string): Plan6 | undefined {
   if (prefix.length < MIN_LENGTH_6) throw new Refusal('invalid', `subnet length ${prefix.length} not supported`);
   const base = ipv6Value(prefix.address);
   const last = base + (1n << BigInt(128 - prefix.length)) - 1n;
-  return { prefix, first: base + 1n, last, gateway: gateway === '' ? undefined : inside6(prefix, gateway) };
+  const first = prefix.length >= ALL_USABLE_6 ? base : base + 1n;
+  return { prefix, base, first, last, gateway: gateway === '' ? undefined : inside6(prefix, gateway) };
 }
 
 export function inside6(prefix: Prefix6, address: string): bigint {

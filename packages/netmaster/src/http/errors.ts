@@ -18,18 +18,23 @@ const TITLES: Readonly<Record<string, string>> = {
 };
 
 /** The refusal an error stands for; `undefined` for a fault of our own. */
-export function refusalOf(error: unknown): Refusal | undefined {
+export function refusalOf(error: unknown, bodyLimit?: number): Refusal | undefined {
   if (error instanceof Refusal) return error;
   if (error instanceof StoreUnavailableError) return storeDown(error.message);
   if (typeof error !== 'object' || error === null || !('statusCode' in error)) return undefined;
   const message = error instanceof Error ? error.message : 'malformed request';
   const status = error.statusCode;
-  if (status === 413) return new Refusal('too-large', 'the request body is too large');
+  if (status === 413)
+    return new Refusal(
+      'too-large',
+      'the request body is too large',
+      bodyLimit === undefined ? '' : `at most ${bodyLimit} bytes are taken here`,
+    );
   return typeof status === 'number' && status >= 400 && status < 500 ? new Refusal('invalid', message) : undefined;
 }
 
 export async function sendError(logger: Logger, request: FastifyRequest, reply: FastifyReply, error: unknown): Promise<void> {
-  const refusal = refusalOf(error);
+  const refusal = refusalOf(error, request.routeOptions.bodyLimit);
   if (!refusal) logger.error({ err: error, method: request.method, url: request.url.slice(0, 200) }, 'request failed');
   const message = refusal?.message ?? 'internal error; netmaster wrote the cause to its log';
   const code = refusal?.code ?? 'internal';

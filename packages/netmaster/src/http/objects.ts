@@ -98,7 +98,9 @@ function addCollection<K extends ObjectKind, I>(app: FastifyInstance, context: C
     handler: async (request, reply) => {
       const { key } = keyParam.parse(request.params);
       const body: unknown = request.body;
-      if (keyOf(c.keyFields, body) !== key) throw new Refusal('invalid', 'Invalid Key');
+      const own = keyOf(c.keyFields, body);
+      if (own !== key)
+        throw new Refusal('invalid', 'Invalid Key', `the path says ${quoted(key)}, ${c.keyFields.join(':')} of the body ${quoted(own)}`);
       const input = validate(c.input, body);
       await writer.submit((state) => c.put(state, input), { cause: causeOf(request) });
       const links = Object.fromEntries(c.links.map((name) => [name, {}]));
@@ -113,6 +115,8 @@ function addCollection<K extends ObjectKind, I>(app: FastifyInstance, context: C
     return json(reply, JSON.stringify(key));
   });
 }
+
+const quoted = (key: string): string => JSON.stringify(key.slice(0, 200));
 
 /** The key a body's own fields make. */
 function keyOf(fields: readonly string[], body: unknown): string {

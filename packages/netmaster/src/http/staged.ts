@@ -83,10 +83,9 @@ export function stagedRoutes(app: FastifyInstance, context: Context): void {
     // No awaiting from here on: both verdicts are of one moment.
     const effect = new Effect(mirror.state, key);
     for (const connection of connections) effect.add(connection);
-    const shown = effect.connections.slice(0, MOST_SHOWN);
-    return json(
-      reply,
-      JSON.stringify({ ...presentStage(mirror.state, find(key)), connections: shown, examined: effect.examined, missing }),
-    );
+    const { connections: all, examined } = effect;
+    const left = all.length - MOST_SHOWN;
+    const answer = { connections: all.slice(0, MOST_SHOWN), ...(left > 0 ? { leftOut: left } : {}), examined, missing };
+    return json(reply, JSON.stringify({ ...presentStage(mirror.state, find(key)), ...answer }));
   });
 }

@@ -31,8 +31,9 @@ export function systemRoutes(app: FastifyInstance, context: Context): void {
       }),
     );
   });
-  app.get('/healthz', { schema: { tags } }, (_request, reply) => reply.type('text/plain').send('ok\n'));
-  app.get('/readyz', { schema: { tags } }, (_request, reply) => {
+  // Balancers ask with HEAD.
+  app.get('/healthz', { exposeHeadRoute: true, schema: { tags } }, (_request, reply) => reply.type('text/plain').send('ok\n'));
+  app.get('/readyz', { exposeHeadRoute: true, schema: { tags } }, (_request, reply) => {
     const ready = mirror.healthy && context.background.bootstrapped;
     const body = {
       ready,

@@ -17,7 +17,7 @@ import {
   Refusal,
 } from '@contiv/model';
 import { deleteGlobal, putGlobal } from '../global.js';
-import { deleteGroup, putGroup } from '../groups.js';
+import { deleteGroup, setGroup } from '../groups.js';
 import { deleteNetwork, putNetwork } from '../networks.js';
 import { deleteAciGw, deleteBgp, deleteExtContracts, deleteService, putAciGw, putBgp, putExtContracts, putService } from '../outside.js';
 import type { Plan } from '../plan.js';
@@ -47,7 +47,7 @@ const planners = (boot: GlobalRecord): Planners => ({
   netprofile: { storeKey: keys.netprofile, put: putNetprofile, remove: deleteNetprofile },
   extContracts: { storeKey: keys.extContracts, put: putExtContracts, remove: deleteExtContracts },
   policy: { storeKey: keys.policy, put: putPolicy, remove: deletePolicy },
-  group: { storeKey: keys.group, put: putGroup, remove: (s, key) => deleteGroup(s, ...parts(key)) },
+  group: { storeKey: keys.group, put: setGroup, remove: (s, key) => deleteGroup(s, ...parts(key)) },
   rule: { storeKey: keys.rule, put: setRule, remove: deleteRule },
   appProfile: { storeKey: keys.appProfile, put: putAppProfile, remove: deleteAppProfile },
   service: { storeKey: keys.service, put: putService, remove: deleteService },
