@@ -42,6 +42,10 @@ test('each change is written down with who made it; questions, repetitions and r
     'create tenant red',
     'delete rule blue:web:1',
   ]);
+  const ofPolicy = await history(m, '?objects=policy/blue:web');
+  expect(told(ofPolicy)).toEqual(told(await history(m, '?objects=blue:web')));
+  expect(told(await history(m, '?objects=tenant/blue'))).toEqual(told(all).filter((change) => change.includes('blue')));
+  expect(told(await history(m, '?objects=group/blue:web'))).toEqual([]);
   expect(await history(m, `?since=${new Date(Date.now() + 60_000).toISOString()}`)).toEqual([]);
   expect((await m.get('/api/v1/history?since=yesterday')).status).toBe(500);
   // Another master says the same.

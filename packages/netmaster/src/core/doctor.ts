@@ -19,6 +19,8 @@ export interface Self {
   readonly revision: number;
   /** Why the store does not answer, empty while it does. */
   readonly storeFault: string;
+  /** Keys of records that could not be read. */
+  readonly malformed: Iterable<string>;
 }
 
 /** Clocks that differ more make logs hard to compare, … */
@@ -36,6 +38,13 @@ export function diagnose(state: State, answers: ReadonlyMap<string, Answered>, s
   const say = (severity: DoctorFinding['severity'], thing: string, reason: string, way: string) =>
     void findings.push({ severity, thing, reason, way });
   if (self.storeFault !== '') say('error', 'store', self.storeFault, 'nothing can be changed until it answers; see the log of netmaster');
+  for (const key of self.malformed)
+    say(
+      'error',
+      'store',
+      `its record ${key} cannot be read`,
+      'delete it or restore it from a backup; the log of netmaster says what is wrong with it',
+    );
   const hosts = [...state.all('host')].toSorted((a, b) => (a.key < b.key ? -1 : 1));
   if (hosts.length === 0) say('warning', 'hosts', 'no host is registered', 'start netplugin on every host that is to take part');
   const rows: DoctorAnswer['hosts'] = [];

@@ -17,6 +17,8 @@ export interface Cause {
 
 /** Changes of one entry; with more than this, members of what is created or deleted are left out. */
 const PER_ENTRY = 200;
+/** Characters of one entry's changes: a value of the store has at most 1 MiB. */
+const CHARACTERS = 128 * 1024;
 /** The oldest entries beyond these bounds are forgotten. */
 export const HISTORY_BOUNDS = { entries: 2_000, characters: 8 * 1024 * 1024, days: 90 };
 const FORGOTTEN_AT_ONCE = 100;
@@ -26,9 +28,9 @@ export function audited<T>(state: State, plan: Plan<T>, cause: Cause): Plan<T> {
   const changes = changesOf(state, plan);
   if (changes.length === 0) return plan;
   const brief = changes.length > PER_ENTRY;
+  const shown = brief ? changes.map((c) => (c.action === 'update' ? c : { ...c, fields: [] })) : changes;
   const [expects, writes] = [new Map(plan.expects), new Map(plan.writes)];
-  for (let i = 0; i < changes.length; i += PER_ENTRY) {
-    const part = changes.slice(i, i + PER_ENTRY).map((c) => (brief && c.action !== 'update' ? { ...c, fields: [] } : c));
+  for (const [i, part] of parts(shown).entries()) {
     const { at, id, ...who } = cause;
     const record: HistoryEntry = {
       time: at.toISOString(),
@@ -37,13 +39,31 @@ export function audited<T>(state: State, plan: Plan<T>, cause: Cause): Plan<T> {
       ...(who.source === undefined ? {} : { source: who.source }),
       changes: part,
     };
-    const key = keys.history(`${String(at.getTime()).padStart(14, '0')}-${id}-${String(i / PER_ENTRY).padStart(5, '0')}`);
+    const key = keys.history(`${String(at.getTime()).padStart(14, '0')}-${id}-${String(i).padStart(5, '0')}`);
     const place = placeOf(key);
     if (!place) throw new Error(`${key} is no key of ours`);
     expects.set(key, 0);
     writes.set(key, { key, entry: entry('history', place, key, JSON.stringify(record), record, PENDING, PENDING) });
   }
   return { ...plan, expects, writes };
+}
+
+/** In order, each of a bounded number and size. */
+function parts(changes: readonly ObjectChange[]): ObjectChange[][] {
+  const all: ObjectChange[][] = [];
+  let part: ObjectChange[] = [];
+  let size = 0;
+  for (const change of changes) {
+    const own = JSON.stringify(change).length;
+    if (part.length === 0 || part.length === PER_ENTRY || size + own > CHARACTERS) {
+      part = [];
+      size = 0;
+      all.push(part);
+    }
+    part.push(change);
+    size += own;
+  }
+  return all;
 }
 
 function changesOf(state: State, plan: Plan<unknown>): ObjectChange[] {
@@ -92,7 +112,7 @@ export function readHistory(state: State, since: Date | undefined, objects: read
 function matches({ kind, key }: ObjectChange, object: string): boolean {
   const slash = object.indexOf('/');
   const [wantedKind, wanted] = slash < 0 ? ['', object] : [object.slice(0, slash), object.slice(slash + 1)];
-  if (wantedKind !== '') return kind === wantedKind && (wanted === '' || key === wanted);
+  if (wantedKind !== '') return (kind === wantedKind && (wanted === '' || key === wanted)) || belongs({ kind, key }, wantedKind, wanted);
   return (
     kind === wanted ||
     key === wanted ||
@@ -100,6 +120,13 @@ function matches({ kind, key }: ObjectChange, object: string): boolean {
     key.split(':').slice(1).join(':') === wanted ||
     key.split(':').includes(wanted)
   );
+}
+
+/** Everything of a tenant, and the rules of a policy with what is staged of it. */
+function belongs({ kind, key }: Pick<ObjectChange, 'kind' | 'key'>, above: string, name: string): boolean {
+  if (name === '') return false;
+  if (above === 'policy') return kind === 'staged' ? key === name : ['rule', 'stagedRule'].includes(kind) && key.startsWith(`${name}:`);
+  return above === 'tenant' && key.startsWith(`${name}:`);
 }
 
 /** Deletes the oldest entries beyond the bounds, some at a time; `undefined` when there are none. */

@@ -18,7 +18,7 @@ export type ChangeListener = (changes: readonly Change[], revision: number, reli
 const HEALTH_INTERVAL_MS = 2_000;
 /** A store that has not answered for this long counts as gone. */
 const HEALTH_LIMIT_MS = 5_000;
-/** A big change whose master is gone, or that makes no progress for long, is finished when it is decided, and taken back when it is not. */
+/** A big change whose master is gone or gave it up, or that makes no progress for long, is finished when it is decided, and taken back when it is not. */
 const ORPHANED_AFTER_MS = 1_000;
 const STUCK_AFTER_MS = 60_000;
 
@@ -44,6 +44,8 @@ export class Mirror {
   /** The big change that is under way, and what came since it was decided: nobody sees half of it. */
   #mark: (Mark & { since: number }) | undefined;
   #held: StoreEvent[] = [];
+  /** Big changes that this master began and gave up. */
+  readonly #disowned = new Set<string>();
   /** Keys whose records could not be read. */
   readonly malformed = new Set<string>();
 
@@ -92,6 +94,11 @@ export class Mirror {
   failed(error: unknown): void {
     this.#silent = true;
     this.#lastError = error instanceof Error ? error.message : String(error);
+  }
+
+  /** This master makes the big change no longer, whatever became of it. */
+  disown(id: string): void {
+    this.#disowned.add(id);
   }
 
   /** Resolves to true once the revision is applied, to false after the time. */
@@ -152,7 +159,8 @@ export class Mirror {
   async #tidy(): Promise<void> {
     const mark = this.#mark;
     const age = performance.now() - (mark?.since ?? Number.POSITIVE_INFINITY);
-    if (mark && age > (this.#isThere(mark.owner) ? STUCK_AFTER_MS : ORPHANED_AFTER_MS)) await this.#settle(mark);
+    const worked = mark && this.#isThere(mark.owner) && !this.#disowned.has(mark.id);
+    if (mark && age > (worked ? STUCK_AFTER_MS : ORPHANED_AFTER_MS)) await this.#settle(mark);
   }
 
   /** Whether a master is alive; that it is gone may be held back itself, behind the change it has begun. */
@@ -214,6 +222,7 @@ export class Mirror {
     if (event.type === 'put' && event.kv.key === keys.bigChange) this.#mark = { ...readMark(event.kv), since: performance.now() };
     else if (event.type === 'delete' && event.key === keys.bigChange) {
       this.#mark = undefined;
+      this.#disowned.clear();
       const held = this.#held;
       this.#held = [];
       const whole: Change[] = [];

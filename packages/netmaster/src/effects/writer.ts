@@ -6,16 +6,19 @@
 import { randomUUID } from 'node:crypto';
 import { Refusal } from '@contiv/model';
 import { backoffMs, sleep } from '@contiv/observe';
-import { type Store, StoreUnavailableError } from '@contiv/store';
+import { type Store, StoreRequestError, StoreUnavailableError } from '@contiv/store';
 import { audited, type Cause } from '../core/history.js';
+import { spelledOut } from '../core/intent/together.js';
 import { type Plan, toCompare, toOp, type Write } from '../core/plan.js';
 import type { Entry } from '../core/records.js';
 import type { State } from '../core/state.js';
 import { abandon, begin, carryOut, decide, NOBODY } from './big-change.js';
 import type { Mirror } from './mirror.js';
 
-/** etcd takes 128 operations and 128 comparisons by default. */
+/** etcd takes 128 operations and 128 comparisons by default, … */
 const MAX_OPS = 120;
+/** … and the store 1.4 million bytes at once. */
+const MAX_BYTES = 1_300_000;
 /** Longest a request waits before it is told to come again. */
 const DEADLINE_MS = 3_000;
 
@@ -32,6 +35,8 @@ interface Request {
   readonly deadline: number;
   /** Times an answer that changes nothing was checked against a newer revision. */
   checks: number;
+  /** The store refused it together with others: whose fault that was shows when each is written by itself. */
+  alone: boolean;
 }
 
 type Outcome = { readonly request: Request; readonly reply: unknown } | { readonly request: Request; readonly refusal: unknown };
@@ -84,6 +89,7 @@ export class Writer {
         reject,
         deadline: performance.now() + deadlineMs,
         checks: 0,
+        alone: false,
       });
       this.#running ??= this.#run();
     });
@@ -119,11 +125,24 @@ export class Writer {
           if (batch.big) this.#queue.push(...batch.readings.map((o) => o.request));
         }
       } catch (error) {
-        if (error instanceof StoreUnavailableError) this.#mirror.failed(error);
-        for (const { request } of outcomes) request.reject(error instanceof StoreUnavailableError ? unknownOutcome(error) : error);
+        if (error instanceof StoreRequestError) this.#refused(batch, error);
+        else {
+          if (error instanceof StoreUnavailableError) this.#mirror.failed(error);
+          for (const { request } of outcomes) request.reject(error instanceof StoreUnavailableError ? unknownOutcome(error) : error);
+        }
       }
     }
     this.#running = undefined;
+  }
+
+  /** What no store would take concerns the one who asked for it, and nobody who came at the same time. */
+  #refused({ written, readings }: Batch, error: StoreRequestError): void {
+    const again = readings.map(({ request }) => request);
+    if (written.length > 1) {
+      for (const { request } of written) request.alone = true;
+      again.unshift(...written.map(({ request }) => request));
+    } else for (const { request } of written) request.reject(new Refusal('invalid', `this cannot be stored: ${error.message}`));
+    this.#queue.unshift(...again);
   }
 
   #dropLate(): void {
@@ -144,10 +163,12 @@ export class Writer {
     let big: Plan<unknown> | undefined;
     const undo: [string, Entry | undefined][] = [];
     let taken = 0;
+    let bytes = 0;
     for (const request of this.#queue) {
       let plan: Plan<unknown>;
       try {
         plan = request.plan(state);
+        this.#refuseUnreadable(plan);
       } catch (refusal) {
         batch.readings.push({ request, refusal });
         taken++;
@@ -155,10 +176,13 @@ export class Writer {
       }
       if (plan.writes.size === 0) batch.readings.push({ request, reply: plan.reply });
       else {
-        const large = isBig(plan);
-        const alone = plan.cleared.length > 0 || large;
-        const full = batch.expects.size + plan.expects.size > MAX_OPS || batch.writes.size + plan.writes.size > MAX_OPS;
+        const size = bytesOf(plan);
+        const large = plan.writes.size > MAX_OPS || plan.expects.size > MAX_OPS || size > MAX_BYTES;
+        const alone = plan.cleared.length > 0 || large || request.alone;
+        const full =
+          batch.expects.size + plan.expects.size > MAX_OPS || batch.writes.size + plan.writes.size > MAX_OPS || bytes + size > MAX_BYTES;
         if (batch.written.length > 0 && (alone || full)) break;
+        bytes += size;
         if (!large) this.#add(batch, plan, undo);
         batch.written.push({ request, reply: plan.reply });
         if (alone) {
@@ -172,6 +196,13 @@ export class Writer {
     for (const [key, before] of undo.toReversed()) state.set(key, before);
     this.#queue = this.#queue.slice(taken);
     return { ...batch, big };
+  }
+
+  /** To who plans, such a record is not there; the store knows better, and would refuse again and again. */
+  #refuseUnreadable({ expects }: Plan<unknown>): void {
+    const key = [...this.#mirror.malformed].find((malformed) => expects.has(malformed));
+    if (key !== undefined)
+      throw new Refusal('conflict', `the store's record ${key} cannot be read`, 'delete it or restore it from a backup');
   }
 
   #add(batch: Omit<Batch, 'big'>, plan: Plan<unknown>, undo: [string, Entry | undefined][]): void {
@@ -207,12 +238,23 @@ export class Writer {
     return false;
   }
 
+  async #commitBig(request: Request, planned: Plan<unknown>, revision: number): Promise<boolean> {
+    const id = randomUUID();
+    try {
+      return await this.#makeBig(id, request, planned, revision);
+    } catch (error) {
+      // This master lives, but nobody works on the change any more.
+      this.#mirror.disown(id);
+      throw error;
+    }
+  }
+
   /**
    * True when another big change is under way. Nobody else writes from its beginning on; what came in between makes the plan anew, so what
    * is planned is what is written.
    */
-  async #commitBig(request: Request, planned: Plan<unknown>, revision: number): Promise<boolean> {
-    const begun = await begin(this.#store, randomUUID(), this.#owner);
+  async #makeBig(id: string, request: Request, planned: Plan<unknown>, revision: number): Promise<boolean> {
+    const begun = await begin(this.#store, id, this.#owner);
     this.#mirror.answered();
     if (!begun) {
       this.figures.conflicts++;
@@ -227,8 +269,11 @@ export class Writer {
       settle({ request, refusal });
       return false;
     }
-    const writes = [...plan.writes.values()].map(({ key, entry }) => ({ key, value: entry?.text }));
-    const decided = await decide(this.#store, begun, writes);
+    const writes = [...spelledOut(this.#mirror.state, plan).writes.values()].map(({ key, entry }) => ({ key, value: entry?.text }));
+    const decided = await decide(this.#store, begun, writes).catch(async (error: unknown) => {
+      if (error instanceof StoreRequestError) await abandon(this.#store, begun);
+      throw error;
+    });
     const seen = await carryOut(this.#store, decided, writes);
     await this.#mirror.waitFor(seen ?? decided.revision + 1, 30_000);
     this.figures.commits++;
@@ -237,7 +282,11 @@ export class Writer {
   }
 }
 
-const isBig = (plan: Plan<unknown>): boolean => plan.writes.size > MAX_OPS || plan.expects.size > MAX_OPS;
+function bytesOf(plan: Plan<unknown>): number {
+  let bytes = 0;
+  for (const { key, entry } of plan.writes.values()) bytes += key.length + (entry === undefined ? 0 : Buffer.byteLength(entry.text));
+  return bytes;
+}
 
 function settle(outcome: Outcome): void {
   if ('refusal' in outcome) outcome.request.reject(outcome.refusal);

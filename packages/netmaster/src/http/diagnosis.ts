@@ -21,12 +21,12 @@ export function diagnosisRoutes(app: FastifyInstance, context: Context): void {
     requireListed(context);
     return json(reply, JSON.stringify(await trace(mirror.state, questions, parse(traceQuery, request.query))));
   });
-  app.get('/api/v1/doctor', { schema: { tags, response: { 200: doctorAnswer } } }, async (request, reply) => {
+  app.get('/api/v1/doctor', { schema: { tags, response: { 200: doctorAnswer } } }, async (_request, reply) => {
     requireListed(context);
     const gone = new AbortController();
-    request.raw.socket.once('close', () => gone.abort());
+    reply.raw.once('close', () => gone.abort());
     const storeFault = mirror.healthy ? '' : `the store does not answer: ${mirror.lastError}`;
-    const self = { version: context.version.Version, revision: mirror.revision, storeFault };
+    const self = { version: context.version.Version, revision: mirror.revision, storeFault, malformed: mirror.malformed };
     return json(reply, JSON.stringify(await examine(mirror.state, questions, self, gone.signal)));
   });
   app.post('/api/v1/hosts/:name/repair', { schema: { tags, params: nameParam, response: { 200: hostRepair } } }, async (request, reply) => {

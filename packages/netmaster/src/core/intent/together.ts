@@ -48,5 +48,16 @@ export class Together {
   }
 }
 
+/** The plan with everything it clears named key by key. */
+export function spelledOut<T>(state: State, plan: Plan<T>): Plan<T> {
+  const together = new Together(state);
+  try {
+    together.add(plan);
+    return together.plan(plan.reply);
+  } finally {
+    together.undo();
+  }
+}
+
 /** Kinds that go with what they belong to. */
 const CLEARED: readonly Kind[] = ['rule', 'stagedRule', 'address', 'endpoint'];
