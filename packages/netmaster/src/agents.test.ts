@@ -223,6 +223,17 @@ describe('stream', () => {
     expect(m.master.context.hub.size).toBe(1);
   });
 
+  test('of an agent that went before it began is none', async () => {
+    await register('h1', 50);
+    const later = m.master.context.mirror.revision + 1_000;
+    const request = http.get(`${url}/agent/v1/stream?host=h1&since=${later}&epoch=x`);
+    request.on('error', () => undefined);
+    await new Promise((wake) => setTimeout(wake, 300));
+    request.destroy();
+    await new Promise((wake) => setTimeout(wake, 2_300));
+    expect([m.master.context.hub.size, await host('h1')]).toMatchObject([0, { alive: false }]);
+  });
+
   test('one that does not read is cut, the others go on', async () => {
     await register('h1', 50);
     await register('h2', 51);
@@ -289,6 +300,23 @@ describe('what a host leaves behind', () => {
     expect((await m.get('/api/v1/hosts/')).body).toEqual([]);
     expect(m.master.context.mirror.state.count('address')).toBe(2);
     expect((await m.remove('/agent/v1/hosts/h1')).line).toBe('host h1 not found');
+  });
+
+  test('that is forgotten takes its own ports on infra networks along', async () => {
+    await register('h9', 59);
+    await m.network('default:contivh1', { encap: 'vxlan', nwType: 'infra', subnet: '10.9.9.0/24' });
+    await m.endpoint('default:contivh1', 'h9', { Host: 'h9' });
+    const { state } = m.master.context.mirror;
+    expect((await m.post('/plugin/reconcileHost', { Host: 'h9', EndpointIDs: [], Reservations: [], Before: 1_000_000 })).body).toEqual({
+      Endpoints: [],
+      Addresses: [],
+    });
+    expect((await m.remove('/agent/v1/hosts/h9')).body).toBe('h9');
+    expect([state.host('h9'), state.endpoint('default:contivh1', 'h9'), state.address('default:contivh1', '10.9.9.1')]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
   });
 
   test('is released when it never comes back, and only that', async () => {

@@ -1,6 +1,9 @@
 import type { HistoryEntry, PolicyInspect, StagedEffect, StagedPolicy } from '@contiv/model';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Plan, toCompare, toOp } from './core/plan.js';
+import { deleteRule } from './core/rules.js';
 import { Effect, Judge, type SeenConnection } from './core/staged/effect.js';
+import { commitStage } from './core/staged/staged.js';
 import { startTestMaster, type TestMaster } from './test-support.js';
 
 let m: TestMaster;
@@ -86,6 +89,16 @@ describe('a staged policy', () => {
     const refused = await m.call('POST', staged('/commit'), {}, { accept: 'application/problem+json' });
     expect([refused.status, refused.text]).toMatchObject([409, expect.stringContaining('netctl policy discard -t default db')]);
     expect(await rules()).toEqual(['default:db:1 allow', 'default:db:3 deny']);
+  });
+
+  test('is not committed over a rule that another master deletes at that moment', async () => {
+    await m.post(staged(), {});
+    await stageRule('2');
+    const { state } = m.master.context.mirror;
+    const write = async (plan: Plan<unknown>) =>
+      (await m.store.txn([...plan.expects].map(toCompare), [...plan.writes.values()].map(toOp))).succeeded;
+    const [gone, commit] = [deleteRule(state, 'default:db:1'), commitStage(state, 'default:db')];
+    expect([await write(gone), await write(commit)]).toEqual([true, false]);
   });
 
   test('names the hosts that say nothing', async () => {

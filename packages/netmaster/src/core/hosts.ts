@@ -27,6 +27,8 @@ export function registerHost(state: State, name: string, registration: HostRegis
       `host ${name} is connected from ${seen.record.vtepIp}; give this one another name with --host, or stop the agent there`,
     );
   const draft = new Draft();
+  // So that two hosts that come at once, to two masters, do not both get the address.
+  if (state.global && seen?.record.vtepIp !== registration.vtepIp) draft.touch(state.global);
   const record: HostRecord = { ...registration };
   if (!seen) draft.create('host', keys.host(name), record);
   else if (JSON.stringify(record) !== seen.text) draft.replace(seen, record);
@@ -55,7 +57,8 @@ export function markSilent(state: State, name: string, master: string, now: stri
   const draft = new Draft();
   draft.remove(seen);
   const host = state.host(name);
-  if (host && host.record.silentSince === undefined) draft.replace(host, { ...host.record, silentSince: now });
+  // It was here until now, whatever was noted before.
+  if (host) draft.replace(host, { ...host.record, silentSince: now });
   return draft.done(undefined);
 }
 
@@ -64,6 +67,7 @@ export function noteSilent(state: State, name: string, now: string): Plan<void> 
   const host = state.host(name);
   if (!host || state.alive(name) || host.record.silentSince !== undefined) return answer(undefined);
   const draft = new Draft();
+  draft.absent(keys.alive(name));
   draft.replace(host, { ...host.record, silentSince: now });
   return draft.done(undefined);
 }
@@ -84,13 +88,14 @@ export interface Holdings {
   readonly addresses: readonly string[];
 }
 
+/** What the host's engine still has. */
+export interface Kept {
+  readonly endpointIds: ReadonlySet<string>;
+  readonly reservations: ReadonlySet<string>;
+}
+
 /** Everything the host holds that `keep` does not name and that was made at or before revision `before`. */
-export function leftBehind(
-  state: State,
-  host: string,
-  keep: { endpointIds: ReadonlySet<string>; reservations: ReadonlySet<string> },
-  before: number,
-): Holdings {
+export function leftBehind(state: State, host: string, keep: Kept, before: number): Holdings {
   const endpoints: string[] = [];
   for (const endpoint of state.entries('endpoint', state.endpointsOfHost.of(host))) {
     if (endpoint.createRevision > before || keep.endpointIds.has(endpoint.record.endpointId)) continue;
@@ -106,6 +111,12 @@ export function leftBehind(
   return { endpoints, addresses };
 }
 
+/** Everything the host holds: it is lost, and its own ports on infra networks with it. */
+export const holdingsOf = (state: State, host: string): Holdings => ({
+  endpoints: [...state.endpointsOfHost.of(host)],
+  addresses: [...state.reservationsOfHost.of(host)],
+});
+
 /** `net.tenant|address`, as an engine's IPAM driver knows a reservation. */
 export function reservationName(held: EntryOf<'address'>): string {
   const [tenant = '', network = ''] = held.place.first.split(':');
@@ -113,8 +124,10 @@ export function reservationName(held: EntryOf<'address'>): string {
 }
 
 /** Releases those of the holdings that are still the host's and still older than `before`. Answers what was released. */
-export function releaseHoldings(state: State, host: string, holdings: Holdings, before: number): Plan<Holdings> {
-  const draft = new Draft();
+export const releaseHoldings = (state: State, host: string, holdings: Holdings, before: number): Plan<Holdings> =>
+  release(state, new Draft(), host, holdings, before);
+
+function release(state: State, draft: Draft, host: string, holdings: Holdings, before: number): Plan<Holdings> {
   const endpoints: string[] = [];
   const addresses: string[] = [];
   for (const endpoint of state.entries('endpoint', holdings.endpoints)) {
@@ -138,6 +151,7 @@ export function forgetHost(state: State, name: string): Plan<void> {
   if (state.endpointsOfHost.of(name).size > 0 || state.reservationsOfHost.of(name).size > 0)
     throw new Refusal('in-use', `host ${name} still holds endpoints`);
   const draft = new Draft();
+  draft.absent(keys.alive(name));
   draft.remove(host);
   return draft.done(undefined);
 }
@@ -146,5 +160,7 @@ export function forgetHost(state: State, name: string): Plan<void> {
 export function releaseLost(state: State, host: string, holdings: Holdings): Plan<Holdings> {
   const seen = state.host(host);
   if (!seen || state.alive(host)) return answer({ endpoints: [], addresses: [] });
-  return releaseHoldings(state, host, holdings, Number.MAX_SAFE_INTEGER);
+  const draft = new Draft();
+  draft.absent(keys.alive(host));
+  return release(state, draft, host, holdings, Number.MAX_SAFE_INTEGER);
 }

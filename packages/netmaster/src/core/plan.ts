@@ -36,6 +36,11 @@ export class Draft {
     this.#expects.set(seen.key, seen.modRevision);
   }
 
+  /** The plan rests on nothing being there. */
+  absent(key: string): void {
+    this.#expects.set(key, 0);
+  }
+
   /**
    * Writes the entry again as it is. Its revision then says when something was last added under it, so that whoever
    * decided "nothing is there" or "nothing overlaps" from an older view loses the race.

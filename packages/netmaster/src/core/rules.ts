@@ -49,6 +49,9 @@ export function deleteRule(state: State, key: string): Plan<void> {
   const seen = state.rule(key);
   if (!seen) throw new Refusal('not-found', 'rule not found');
   const draft = new Draft();
+  // Whoever commits what was staged of the policy has to look again.
+  const policy = state.policy(`${seen.record.tenantName}:${seen.record.policyName}`);
+  if (policy) draft.touch(policy);
   draft.remove(seen);
   return draft.done(undefined);
 }

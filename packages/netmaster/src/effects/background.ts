@@ -5,7 +5,7 @@ import type { Logger } from '@contiv/observe';
 import { beginEpoch } from '../core/epochs.js';
 import { bootstrap } from '../core/global.js';
 import { forgetHistory } from '../core/history.js';
-import { leftBehind, lostHosts, noteSilent, releaseLost } from '../core/hosts.js';
+import { holdingsOf, lostHosts, noteSilent, releaseLost } from '../core/hosts.js';
 import { answer, Draft, type Plan } from '../core/plan.js';
 import { type EntryOf, type GlobalRecord, keys, type MasterRecord } from '../core/records.js';
 import type { State } from '../core/state.js';
@@ -111,8 +111,7 @@ export class Background {
   }
 
   async #release(host: string): Promise<void> {
-    const nothing = { endpointIds: new Set<string>(), reservations: new Set<string>() };
-    const holdings = leftBehind(this.#mirror.state, host, nothing, Number.MAX_SAFE_INTEGER);
+    const holdings = holdingsOf(this.#mirror.state, host);
     if (holdings.endpoints.length + holdings.addresses.length === 0) return;
     for (const piece of inPieces(holdings)) await this.#writer.submit((state) => releaseLost(state, host, piece));
     this.#logger.warn(

@@ -4,6 +4,8 @@ import {
   answerPost,
   answerReceipt,
   forwardedQuestion,
+  HOST_NAME,
+  HOST_NAME_RULE,
   hostInfo,
   hostRegistration,
   hostRules,
@@ -17,7 +19,7 @@ import {
 } from '@contiv/model';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { forgetHost, leftBehind, registerHost, releaseLost } from '../core/hosts.js';
+import { forgetHost, holdingsOf, registerHost, releaseLost } from '../core/hosts.js';
 import { presentHost } from '../core/present.js';
 import { askOne } from '../effects/ask-agent.js';
 import { inPieces } from '../effects/pieces.js';
@@ -27,11 +29,7 @@ import { json } from './objects.js';
 import { parse } from './plugin.js';
 import { requireListed } from './ready.js';
 
-const hostName = z
-  .string()
-  .min(1)
-  .max(253)
-  .regex(/^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/, 'a host name has letters, digits, dots, hyphens and underscores');
+const hostName = z.string().min(1).max(253).regex(HOST_NAME, HOST_NAME_RULE);
 const nameParam = z.object({ name: hostName });
 const streamQuery = z.object({
   host: hostName,
@@ -58,9 +56,7 @@ export function agentRoutes(app: FastifyInstance, context: Context): void {
     const { state } = mirror;
     if (!state.host(name)) throw new Refusal('not-found', `host ${name} not found`);
     if (state.alive(name)) throw new Refusal('in-use', `host ${name} is connected; stop its netplugin before it is forgotten`);
-    const nothing = { endpointIds: new Set<string>(), reservations: new Set<string>() };
-    for (const piece of inPieces(leftBehind(state, name, nothing, Number.MAX_SAFE_INTEGER)))
-      await writer.submit((s) => releaseLost(s, name, piece));
+    for (const piece of inPieces(holdingsOf(state, name))) await writer.submit((s) => releaseLost(s, name, piece));
     await writer.submit((s) => forgetHost(s, name));
     return json(reply, JSON.stringify(name));
   });
@@ -130,6 +126,8 @@ async function openStream(
     throw new Refusal('not-found', `host ${host} is not registered; POST /agent/v1/hosts/${host} first`);
   reply.hijack();
   const response = reply.raw;
+  // Who has gone while we waited would never be told to have gone.
+  if (response.destroyed || socket.destroyed) return;
   socket.setNoDelay(true);
   response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
   const leave = context.hub.open(host, response, since, epoch);
