@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { streamLine } from '@contiv/model';
 import { MemoryStore } from '@contiv/store';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { keys } from './core/records.js';
 import type { HostAnswer } from './effects/questions.js';
 import { startTestMaster, type TestMaster } from './test-support.js';
 
@@ -189,4 +190,41 @@ test('agents of another master are asked through it', async () => {
   followed.gone.abort();
   await followed.done;
   await eventually(() => (there.withdrawn.includes(again.id) ? true : undefined));
+});
+
+test('the doctor asks all hosts of a large cluster, each about the others', async () => {
+  const { m, url } = await master(store);
+  const names = Array.from({ length: 70 }, (_, i) => `h${i + 1}`);
+  const agents = await Promise.all(names.map(async (name, i) => ({ name, ...(await agent(m, url, name, i + 1)) })));
+  const examined = m.get('/api/v1/doctor');
+  const peers = names.map((host) => ({ host, answers: true, fullSize: true, size: 1500 }));
+  const figures = { mtu: 1500, vxlanPort: 8472, revision: 1, inSync: false, pending: 0, repaired: 0, endpoints: 0 };
+  const texts = { version: '2.0.0', kernel: '6.1', startedAt: '', lastRepairs: [], problems: [], warnings: [] };
+  for (const { question, answer } of agents) {
+    const { id } = await question();
+    await answer(id, [{ ...figures, ...texts, now: Date.now(), docker: true, peers }], true);
+  }
+  const { body } = await examined;
+  expect(body).toMatchObject({ hosts: names.map(() => ({ state: 'connected', peers: { good: 69, all: 69 } })) });
+}, 30_000);
+
+test('flows are followed with one question to all hosts, and a host that does not answer is not asked again and again', async () => {
+  const { m, url } = await master(store);
+  const [a, c] = [await agent(m, url, 'a', 1), await agent(m, url, 'c', 3)];
+  await m.post('/agent/v1/hosts/b', { vtepIp: '192.168.2.2', control: 'x:1', vxlanPort: 8472, mtu: 1500, version: '2.0.0' });
+  await store.txn([], [{ put: keys.alive('b'), value: JSON.stringify({ master: 'somebody' }) }]);
+  let text = '';
+  const request = http.get(`${url}/api/v1/flows?follow=true`, (response) => {
+    response.setEncoding('utf8').on('error', () => undefined);
+    response.on('data', (chunk: string) => {
+      text += chunk;
+    });
+  });
+  closing.push(() => void request.destroy());
+  request.on('error', () => undefined);
+  for (const { question, answer } of [a, c]) await answer((await question(1)).id, [], true);
+  await new Promise((wake) => setTimeout(wake, 1_500));
+  expect(a.asked.map(({ id }) => id)).toEqual(c.asked.map(({ id }) => id));
+  // Of the past, and of what follows.
+  expect(text.match(/"host":"b"/g)).toHaveLength(2);
 });

@@ -11,15 +11,15 @@ export async function examine(state: State, questions: Questions, self: Self, si
   const hosts = [...state.all('host')].filter((host) => state.alive(host.place.first));
   const peers = hosts.map(({ place, record }) => ({ host: place.first, vtepIp: record.vtepIp, mtu: record.mtu }));
   const answers = new Map<string, Answered>();
+  const names = peers.map(({ host }) => host);
   const askedAt = Date.now();
-  await Promise.all(
-    hosts.map(async ({ place: { first: host } }) => {
-      const body = { peers: peers.filter((peer) => peer.host !== host) };
-      for await (const answer of questions.ask('checkup', body, { hosts: [host], deadlineMs: LIMIT_MS, signal })) {
-        if ('chunk' in answer) answers.set(host, { checkup: answer.chunk, askedAt, answeredAt: Date.now() });
-        else if (!answers.has(host)) answers.set(host, { fault: answer.error ?? 'it said nothing' });
-      }
-    }),
-  );
+  // One question for all of them: as many as there are hosts would be more than are asked at once.
+  for await (const answer of questions.ask('checkup', { peers }, { hosts: names, deadlineMs: LIMIT_MS, signal })) {
+    const { host } = answer;
+    if ('chunk' in answer) {
+      const checkup = { ...answer.chunk, peers: answer.chunk.peers.filter((peer) => peer.host !== host) };
+      answers.set(host, { checkup, askedAt, answeredAt: Date.now() });
+    } else if (!answers.has(host)) answers.set(host, { fault: answer.error ?? 'it said nothing' });
+  }
   return diagnose(state, answers, self);
 }

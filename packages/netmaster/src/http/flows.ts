@@ -16,6 +16,8 @@ const MAX_RECORDS = 200_000;
 /** How long the record of one host waits for that of the other. */
 const TWIN_MS = 1_500;
 const TURN_MS = 250;
+/** A host that ended its answer is asked again after this, or once its agent has come anew. */
+const AGAIN_MS = 5_000;
 
 const flag = z.enum(['', 'true', 'false', '1', '0']).transform((v) => v !== 'false' && v !== '0');
 const name = z.string().min(1).max(253);
@@ -98,27 +100,39 @@ function following(context: Context, wanted: Query, signal: AbortSignal): AsyncG
   signal.addEventListener('abort', stop, { once: true });
   if (signal.aborted) stop();
   const tell = (flows: readonly FlowRecord[]) => channel.push(flows.map((flow): FlowLine => ({ type: 'flow', flow })));
+  const { state } = context.mirror;
   const asked = new Set<string>();
-  const ask = async (host: string) => {
-    asked.add(host);
+  const ended = new Map<string, { readonly at: number; readonly stream: number | undefined }>();
+  const end = async (host: string, reason: string | undefined) => {
+    asked.delete(host);
+    ended.set(host, { at: Date.now(), stream: state.alive(host)?.modRevision });
+    if (reason !== undefined) await channel.push([{ type: 'missing', host, reason }]);
+  };
+  const ask = async (hosts: readonly string[]) => {
+    for (const host of hosts) asked.add(host);
     const question = { filter: filterOf(wanted), limit: 0, follow: true };
     try {
-      for await (const answer of context.questions.ask('flows', question, { hosts: [host], signal: over.signal })) {
+      for await (const answer of context.questions.ask('flows', question, { hosts, signal: over.signal })) {
+        const { host } = answer;
         if ('chunk' in answer) {
           if (answer.chunk.leftOut > 0) await channel.push([{ type: 'left-out', host, records: answer.chunk.leftOut }]);
           await tell(answer.chunk.records.flatMap((record) => twins.take(record, Date.now())));
-        } else if (answer.error !== undefined) await channel.push([{ type: 'missing', host, reason: answer.error }]);
+        } else await end(host, answer.error);
       }
     } catch (error) {
-      await channel.push([{ type: 'missing', host, reason: error instanceof Error ? error.message : String(error) }]);
-    } finally {
-      asked.delete(host);
+      const reason = error instanceof Error ? error.message : String(error);
+      for (const host of hosts) if (asked.has(host)) await end(host, reason);
     }
+  };
+  const mayBeAsked = (host: string): boolean => {
+    const stream = state.alive(host)?.modRevision;
+    const last = ended.get(host);
+    return stream !== undefined && !asked.has(host) && (!last || last.stream !== stream || Date.now() - last.at >= AGAIN_MS);
   };
   const turn = () => {
     void tell(twins.due(Date.now()));
-    const { state } = context.mirror;
-    for (const { place } of state.all('host')) if (state.alive(place.first) && !asked.has(place.first)) void ask(place.first);
+    const hosts = [...state.all('host')].map(({ place }) => place.first).filter(mayBeAsked);
+    if (hosts.length > 0) void ask(hosts);
   };
   const timer = setInterval(turn, TURN_MS);
   turn();

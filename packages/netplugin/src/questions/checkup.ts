@@ -11,7 +11,8 @@ export async function checkup(parts: AgentParts, { peers }: CheckupQuestion, sig
   const { config, datapath } = parts;
   const mtu = datapath.containerMtu + overhead(config.vtepIp);
   // First, so that what is said of clock and revision is as young as the answer.
-  const reached = await echoPeers(config.vtepIp, mtu, peers, signal);
+  const others = peers.filter((peer) => peer.host !== config.host);
+  const reached = await echoPeers(config.vtepIp, mtu, others, signal);
   const status = statusOf(parts);
   return {
     version: status.version,
