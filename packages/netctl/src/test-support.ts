@@ -1,5 +1,6 @@
 /** A scripted netmaster that writes down what it is asked, and a terminal that keeps what is written. For tests. */
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Io } from './io.js';
 import { run } from './run.js';
@@ -88,7 +89,7 @@ export interface Surroundings {
   readonly env?: Readonly<Record<string, string>>;
   readonly terminal?: boolean;
   readonly home?: string;
-  /** Files by path; `-` is standard input. */
+  /** Files by path, besides those that are there; `-` is standard input. */
   readonly files?: Readonly<Record<string, string>>;
   /** Lines the user types. */
   readonly typed?: readonly string[];
@@ -113,7 +114,7 @@ export async function netctl(
     errTerminal: terminal,
     home,
     now: () => new Date('2026-01-02T03:04:05.678Z'),
-    read: (path) => (files[path] === undefined ? Promise.reject(new Error(`${path} cannot be read`)) : Promise.resolve(files[path])),
+    read: (path) => (files[path] === undefined ? readFile(path, 'utf8') : Promise.resolve(files[path])),
     ask: (question) => {
       out += question;
       return Promise.resolve(left.shift());

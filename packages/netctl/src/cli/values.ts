@@ -16,6 +16,11 @@ export class Values {
     return this.#given.has(name);
   }
 
+  /** Does the command take the flag? */
+  knows(name: string): boolean {
+    return this.#flags.has(name);
+  }
+
   /** Empty when there is neither value nor default. */
   text(name: string): string {
     const value = this.#value(name, 'text');

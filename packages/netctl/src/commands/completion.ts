@@ -55,7 +55,7 @@ const SCRIPTS: Readonly<Record<string, string>> = { bash: BASH, zsh: ZSH, fish: 
 
 export const completion: Run = async (session) => {
   const shell = session.arg(0);
-  const script = SCRIPTS[shell];
+  const script = Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
   if (script === undefined)
     throw new CommandError(`there is no completion for ${shell}`, {
       hint: didYouMean(nearest(shell, Object.keys(SCRIPTS))) || 'give bash, zsh or fish',
@@ -75,8 +75,9 @@ export async function complete([shell = '', ...words]: readonly string[], io: Io
     const server = new Server(want.values, io);
     try {
       const { namesOfKind } = await import('../names.js');
-      const tenant = want.of === 'network' || want.of === 'group' ? want.values.text('tenant') : undefined;
-      const names = await namesOfKind(await server.client(LIMITS), want.of, tenant);
+      // Without a tenant, names of all are offered.
+      const tenant = want.values.knows('tenant') ? want.values.text('tenant') : '';
+      const names = await namesOfKind(await server.client(LIMITS), want.of, tenant === '' ? undefined : tenant);
       candidates = [...candidates, ...names.map((name): Candidate => [`${want.prefix}${name}`, ''])];
     } catch {
       // Then there are no names to offer.

@@ -34,6 +34,14 @@ function filterOf(flags: Values): FlowQuery {
   return { ...given('tenant'), ...given('from'), ...given('to'), ...service(flags.text('service')) };
 }
 
+const MOST = 100_000;
+
+function lastOf(flags: Values): number {
+  const last = flags.number('last');
+  if (last < 0 || last > MOST) throw new CommandError(`Invalid number ${last} - Enter 0 to ${MOST} for --last`);
+  return last;
+}
+
 /** What is not there is said beside the records, not among them. */
 function sayMissing(session: Session, line: FlowLine): void {
   if (line.type === 'missing') session.io.err(`${printable(`host ${line.host}: ${line.reason}; its flows are missing`)}\n`);
@@ -51,8 +59,8 @@ export const flows: Run = async (session) => {
   const query: FlowQuery = {
     ...filterOf(flags),
     ...(verdict === '' ? {} : { verdict }),
-    ...(since === '' ? {} : { since: io.now().getTime() - duration(since) }),
-    limit: flags.number('last'),
+    ...(since === '' ? {} : { since: Math.max(0, io.now().getTime() - duration(since)) }),
+    limit: lastOf(flags),
     follow: flags.on('follow'),
   };
   const wide = session.format === 'wide' || (io.columns ?? 80) >= 160;
@@ -88,6 +96,7 @@ export const top: Run = async (session) => {
     throw new CommandError(`Invalid value ${by} - Enter connection, container or group`);
   const seconds = flags.number('interval');
   if (seconds < 1 || seconds > 3_600) throw new CommandError('Invalid interval - Enter 1 to 3600 seconds');
+  const last = lastOf(flags);
   const query: FlowQuery = { ...filterOf(flags), verdict: 'allow', live: true, limit: 0 };
   const refreshes = io.outTerminal === true && !session.structured;
   const wide = session.format === 'wide' || (io.columns ?? 80) >= 160;
@@ -95,7 +104,7 @@ export const top: Run = async (session) => {
   for (;;) {
     await new Promise((wake) => setTimeout(wake, seconds * 1_000));
     const after = await present(session, query);
-    const rows = topRows(before, after, by, flags.number('last'));
+    const rows = topRows(before, after, by, last);
     const text = () => topTable(rows, by, wide ? undefined : (io.columns ?? 80));
     if (refreshes) session.print(`\u001b[H\u001b[2J${text()}`);
     else return session.show({ seconds, by, rows }, text);

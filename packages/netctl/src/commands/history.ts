@@ -25,12 +25,15 @@ export const history: Run = async (session) => {
 };
 
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+/** Dates are taken as ISO 8601 has them and no other way: `Date.parse` makes one of a lone number, too. */
+const DATE = /^\d{4}-\d{2}-\d{2}/;
 
 /** `90s`, `5m`, `2h`, `7d` before now, or a time. */
 function sinceOf(text: string, now: Date): Date | undefined {
   if (text === '') return undefined;
   const [, count = '', unit = ''] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
-  const time = count === '' ? Date.parse(text) : now.getTime() - Number(count) * (UNITS[unit] ?? 0);
+  const date = DATE.test(text) ? Date.parse(text) : Number.NaN;
+  const time = count === '' ? date : Math.max(0, now.getTime() - Number(count) * (UNITS[unit] ?? 0));
   if (Number.isNaN(time))
     throw new CommandError(`"${text}" is no time`, { hint: 'give 90s, 5m, 2h or 7d, or a time like 2026-11-26T12:00:00Z' });
   return new Date(time);

@@ -79,7 +79,11 @@ describe('apply', () => {
     const yes = await call(['apply', '-f', 'c.yaml', '--prune'], { typed: ['y'] });
     expect([yes.status, server.changes.at(-1)?.body]).toMatchObject([0, { prune: true, expect: 'abc' }]);
     expect(await call(['apply', '-f', 'c.yaml', '--prune', '-y'])).toMatchObject({ status: 0 });
-    expect((await call(['apply', '-f', '-', '--prune'])).err).toContain('1 objects would be deleted, and nobody can be asked');
+    expect((await call(['apply', '-f', '-', '--prune'])).err).toContain('1 object would be deleted, and nobody can be asked');
+    // What somebody else makes meanwhile is not deleted unasked.
+    answer(steps.slice(1));
+    const nothing = await call(['apply', '-f', 'c.yaml', '--prune']);
+    expect([nothing.status, server.changes.at(-1)?.body]).toMatchObject([0, { prune: true, expect: 'abc' }]);
   });
 
   test('names file and line of what is wrong, before anything is sent', async () => {

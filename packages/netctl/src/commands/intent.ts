@@ -20,7 +20,22 @@ interface Asked {
 export async function fileOf(session: Session): Promise<{ text: string; name: string }> {
   const path = session.flags.text('file');
   if (path === '') throw new CommandError('File required: -f FILE, or -f - for standard input', { help: true });
-  return { text: await session.io.read(path), name: path === '-' ? 'stdin' : path };
+  const name = path === '-' ? 'stdin' : path;
+  const text = await session.io.read(path).catch((error: unknown) => {
+    throw new CommandError(`cannot read ${name}: ${reasonOf(error)}`, { exit: EXIT.io });
+  });
+  return { text, name };
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EISDIR: 'it is a directory',
+  EACCES: 'permission denied',
+};
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return REASONS[code] ?? (error instanceof Error ? error.message : String(error));
 }
 
 /** Asks netmaster about the file; a refusal gets the line of the object it is about. */
@@ -53,30 +68,33 @@ export const apply: Run = async (session) => {
     show(plan);
     return session.line(summaryOf(plan.steps, false));
   }
-  const expect = flags.on('prune') && !flags.on('yes') ? await confirm(session, send, show) : undefined;
-  const plan = await send(expect === undefined ? {} : { expect });
+  const agreed = flags.on('prune') && !flags.on('yes') ? await confirm(session, send, show) : undefined;
+  const plan = await send(agreed === undefined ? {} : { expect: agreed.id });
   if (session.structured) return session.document(plan);
-  if (expect === undefined) show(plan);
+  if (!agreed?.shown) show(plan);
   session.line(summaryOf(plan.steps, true));
 };
 
-/** Shows what would be deleted and asks. Answers the id of the plan that was agreed to, or nothing when there is nothing to agree to. */
+/**
+ * Shows what would be deleted and asks. Answers the id of the plan that was agreed to: where there was nothing to delete there must be nothing
+ * when it is carried out.
+ */
 async function confirm(
   session: Session,
   send: (asked: Asked) => Promise<IntentPlan>,
   show: (plan: IntentPlan) => void,
-): Promise<string | undefined> {
+): Promise<{ readonly id: string; readonly shown: boolean }> {
   const plan = await send({ dryRun: true });
   const deleted = plan.steps.filter((step) => step.action === 'delete').length;
-  if (deleted === 0) return undefined;
+  if (deleted === 0) return { id: plan.id, shown: false };
   const refuse = (message: string) =>
     new CommandError(message, { exit: EXIT.api, hint: 'nothing was changed; --yes deletes without asking' });
   if (session.structured || session.flags.text('file') === '-')
-    throw refuse(`${deleted} objects would be deleted, and nobody can be asked`);
+    throw refuse(`${deleted === 1 ? '1 object' : `${deleted} objects`} would be deleted, and nobody can be asked`);
   show(plan);
   const said = await session.io.ask(`${summaryOf(plan.steps, false)}. Go on? [y/N] `, false);
   if (!/^y(es)?$/i.test(said?.trim() ?? '')) throw refuse('not confirmed');
-  return plan.id;
+  return { id: plan.id, shown: true };
 }
 
 export const diff: Run = async (session) => {

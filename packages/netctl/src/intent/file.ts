@@ -28,9 +28,18 @@ export function readDocument<S extends z.ZodType>(schema: S, text: string, name:
   if (faults.length > 0) throw wrong(faults);
   if (second) throw wrong([`${at(second.range[0])}: a second document begins here; put everything into one`]);
   const place = (path: Path): string => at(offsetOf(document, path));
-  const parsed = schema.safeParse(withoutNulls(document.toJS({ maxAliasCount: 1_000 })));
+  const parsed = schema.safeParse(withoutNulls(readValue(document, name)));
   if (parsed.success) return { value: parsed.data, place };
   throw wrong(parsed.error.issues.flatMap((issue) => sentences(issue).map(([path, said]) => `${place(path)}: ${said}`)));
+}
+
+function readValue(document: Document.Parsed, name: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 1_000 });
+  } catch (error) {
+    // Aliases are resolved here: one that is not there, or more of them than any file needs.
+    throw wrong([`${name}: ${error instanceof Error ? error.message : String(error)}`]);
+  }
 }
 
 /** The intent of a file, with the place of each object. */

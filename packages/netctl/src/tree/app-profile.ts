@@ -1,10 +1,18 @@
 import type { Branch, Flag } from '../cli/command.js';
-import { listFlags, tenantFlag } from './flags.js';
+import { allFlag, jsonFlag, listFlags, quietFlag, tenantFlag } from './flags.js';
 
 const commands = () => import('../commands/app-profile.js');
 const missing = 'Profile name required';
 const profile = { name: 'name', of: 'app-profile' } as const;
-const groups: Flag = { name: 'group', short: 'g', kind: 'text', value: 'names', help: 'groups that belong to it, comma separated' };
+const groups: Flag = {
+  name: 'group',
+  short: 'g',
+  kind: 'text',
+  value: 'names',
+  of: 'group',
+  several: true,
+  help: 'groups that belong to it, comma separated',
+};
 
 export const appProfile: Branch = {
   kind: 'branch',
@@ -29,7 +37,8 @@ export const appProfile: Branch = {
       summary: 'List the groups of an application profile',
       args: [profile],
       missing,
-      flags: listFlags,
+      // "All" is taken for the sake of old scripts.
+      flags: [tenantFlag(), { ...allFlag, help: 'taken, without effect' }, jsonFlag, quietFlag],
       examples: [{ line: 'app-profile group-ls shop', what: 'Lists the groups of shop' }],
       load: async () => (await commands()).groupList,
     },

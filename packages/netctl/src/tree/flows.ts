@@ -26,7 +26,7 @@ export const flows: Leaf = {
   flags: [
     { name: 'follow', short: 'f', kind: 'switch', help: 'go on with what happens from now on' },
     ...filters,
-    { name: 'verdict', kind: 'text', value: 'what', choices: ['allow', 'deny'], help: 'allow or deny' },
+    { name: 'verdict', kind: 'text', value: 'what', choices: ['allow', 'deny'], help: 'only those that were allowed, or denied' },
     { name: 'since', kind: 'text', value: 'time', help: 'how far back: 90s, 5m, 2h, 1d' },
     {
       name: 'last',
@@ -60,7 +60,7 @@ export const top: Leaf = {
       value: 'what',
       default: 'connection',
       choices: ['connection', 'container', 'group'],
-      help: 'what is added up: connection, container or group',
+      help: 'what is added up',
     },
     { name: 'interval', kind: 'number', value: 'seconds', default: 2, help: 'time over which is measured' },
     { name: 'last', short: 'n', kind: 'number', value: 'number', default: 20, help: 'lines' },

@@ -25,7 +25,7 @@ export const group: Branch = {
           short: 'p',
           kind: 'list',
           value: 'name',
-          help: 'policy that applies to the group; may be given several times',
+          help: 'policy that applies to the group',
           of: 'policy',
         },
         { name: 'networkprofile', short: 'n', kind: 'text', value: 'name', help: 'network profile: bandwidth and DSCP', of: 'netprofile' },
