@@ -2,15 +2,25 @@ import { MASTER, NETMASTER } from '../lab.js';
 import { Client } from '../master.js';
 import type { Result } from '../result.js';
 import { servicePid } from '../service.js';
+import { pause } from '../stats.js';
 import { idle } from '../usage.js';
+
+/** Until what was just made is written and read back. */
+const RESTS_MS = 15_000;
+/** Whatever is done now and then is done at least once in so many seconds. */
+const WATCHED_S = 60;
 
 /** Memory and idle CPU of netmaster and netplugin, with nothing and with 1,000 endpoints in a network the host takes part in. */
 export async function footprintSuite(): Promise<Result[]> {
   const client = new Client(NETMASTER);
   const results: Result[] = [];
   const measure = async (endpoints: number): Promise<void> => {
-    for (const service of ['netmaster', 'netplugin']) {
-      const usage = await idle(await servicePid(MASTER, service), 20);
+    await pause(RESTS_MS);
+    const watched = ['netmaster', 'netplugin'].map(async (service) => ({
+      service,
+      usage: await idle(await servicePid(MASTER, service), WATCHED_S),
+    }));
+    for (const { service, usage } of await Promise.all(watched)) {
       const what = `${service}, ${endpoints.toLocaleString('en-US')} endpoints`;
       results.push(
         {
