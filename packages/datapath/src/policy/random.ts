@@ -30,11 +30,13 @@ const NET6 = 0x2001_0db8_0000_0000_0000_0000_0000_0000n;
 const PROTOCOLS = [1, 6, 17, 58, 132];
 const PORTED = [6, 17, 132];
 
+const LAST = { 4: (1n << 32n) - 1n, 6: (1n << 128n) - 1n } as const;
 const address = (random: Random): Address =>
   random(2) === 0 ? { family: 4, value: NET4 + BigInt(random(64)) } : { family: 6, value: NET6 + BigInt(random(64)) };
 
 function range(random: Random): AddressRange {
   const { family, value } = address(random);
+  if (random(12) === 0) return { family, first: 0n, last: LAST[family] };
   const length = pick(random, [0n, 0n, 3n, 7n, 15n, 40n, 1_000_000n]);
   return { family, first: value, last: value + length };
 }
@@ -66,7 +68,9 @@ export function randomSet(seed: number): PolicySet {
 export function openings(set: PolicySet, seed: number, count: number): Opening[] {
   const random = randomOf(seed + 7_919);
   const edges = (ranges: readonly (AddressRange | undefined)[]): Address[] =>
-    ranges.flatMap((r) => (r ? [r.first - 1n, r.first, r.last, r.last + 1n].map((value): Address => ({ family: r.family, value })) : []));
+    ranges
+      .flatMap((r) => (r ? [r.first - 1n, r.first, r.last, r.last + 1n].map((value): Address => ({ family: r.family, value })) : []))
+      .filter(({ family, value }) => value >= 0n && value <= LAST[family]);
   const peers = edges(set.rules.flatMap((r) => r.peers ?? []));
   const own = edges(set.rules.flatMap((r) => r.own ?? []));
   const ports = set.rules

@@ -199,6 +199,7 @@ const isSame = (a: RuleValue | undefined, b: RuleValue | undefined): boolean =>
   a === b || (a?.rank === b?.rank && a?.deny === b?.deny && (a?.log ?? false) === (b?.log ?? false) && a?.number === b?.number);
 
 const V4 = 0xffff_0000_0000n;
+const LAST_V4 = V4 + 0xffff_ffffn;
 /** An address among those of 128 bits (RFC 4291 §2.5.5.2). */
 export const widened = (family: 4 | 6, value: bigint): bigint => (family === 4 ? V4 | value : value);
 
@@ -206,7 +207,11 @@ const addressesText = (ranges: readonly AddressRange[]): string =>
   ranges.map(({ family, first, last }) => `${widened(family, first)}-${widened(family, last)}`).join(' ');
 
 const covered = (ranges: readonly AddressRange[]) =>
-  ranges.flatMap(({ family, first, last }) => coverRange(widened(family, first), widened(family, last), 128));
+  ranges.flatMap(({ family, first, last }) => {
+    // What is said of most of IPv6 is not said of IPv4's addresses, which lie in its midst.
+    if (family === 4 || first > LAST_V4 || last < V4) return coverRange(widened(family, first), widened(family, last), 128);
+    return [...coverRange(first, V4 - 1n, 128), ...coverRange(LAST_V4 + 1n, last, 128)];
+  });
 
 const portsText = (services: readonly PolicyService[]): string =>
   services.map(({ protocol, ports }) => `${protocol}/${ports?.first}-${ports?.last}`).join(' ');
