@@ -8,6 +8,8 @@
 #define TIMEOUT_ESTABLISHED 21600
 #define TIMEOUT_OPENING 60
 #define TIMEOUT_CLOSING 10
+/* Both ends have said that they are done, which is not to say that it arrived: who has to say something again waits longer each time. */
+#define TIMEOUT_LINGERING 120
 #define TIMEOUT_DATAGRAM 180
 
 static __always_inline __u32 now_units(void)
@@ -22,13 +24,16 @@ static __always_inline bool is_closing(__u8 state)
 
 static __always_inline bool is_expired(const struct tracked *entry, __u32 now, __u8 protocol)
 {
-	__u32 idle = now - entry->seen;
+	/* Less than nothing where another CPU, which looked at the clock a moment later, has written first. */
+	__s32 idle = now - entry->seen;
 	if (idle < TIMEOUT_CLOSING)
 		return false;
 	if (protocol != IPPROTO_TCP)
 		return idle > TIMEOUT_DATAGRAM;
-	if (is_closing(entry->state))
+	if (entry->state & CT_RESET)
 		return true;
+	if (is_closing(entry->state))
+		return idle > TIMEOUT_LINGERING;
 	return idle > (entry->state & CT_REPLIED ? TIMEOUT_ESTABLISHED : TIMEOUT_OPENING);
 }
 

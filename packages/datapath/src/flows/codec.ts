@@ -110,7 +110,7 @@ export function parseTracked(key: Buffer, value: Buffer): TrackedConnection {
 
 const TCP = 6;
 /** As in bpf/conntrack.h: units an entry is believed without traffic. */
-const TIMEOUT = { established: 21_600, opening: 60, closing: 10, datagram: 180 } as const;
+const TIMEOUT = { established: 21_600, opening: 60, closing: 10, lingering: 120, datagram: 180 } as const;
 
 /** Is the entry a connection still? */
 export function isExpired({ seen, protocol, end, replied }: TrackedConnection, now: number): boolean {
@@ -118,7 +118,8 @@ export function isExpired({ seen, protocol, end, replied }: TrackedConnection, n
   // Written by a CPU whose clock is a little ahead.
   if (idle < TIMEOUT.closing || idle > 0x8000_0000) return false;
   if (protocol !== TCP) return idle > TIMEOUT.datagram;
-  return end !== undefined || idle > (replied ? TIMEOUT.established : TIMEOUT.opening);
+  if (end !== undefined) return end === 'rst' || idle > TIMEOUT.lingering;
+  return idle > (replied ? TIMEOUT.established : TIMEOUT.opening);
 }
 
 /** Records in a window of 2^30 ns (`struct flow_limits`). */
