@@ -230,6 +230,24 @@ static __always_inline __u8 fill_key6(struct connection6 *key, __u32 domain, __u
 	return side;
 }
 
+/* What stands for the ports of a quoted packet, as parse_ports() told them when it passed. Answers whether it is cut off before. */
+static __always_inline int quoted_ports(struct __sk_buff *skb, __u8 protocol, __u32 offset, __be16 *ports)
+{
+	switch (protocol) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_SCTP:
+	case IPPROTO_UDPLITE:
+		return bpf_skb_load_bytes(skb, offset, ports, 4);
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		if (bpf_skb_load_bytes(skb, offset + 4, &ports[0], 2))
+			return -1;
+		ports[1] = ports[0];
+	}
+	return 0;
+}
+
 /* An ICMP error quotes the packet it is about, and goes to who sent that: it belongs to that packet's connection. */
 __noinline int is_related(struct __sk_buff *skb, const struct packet *p)
 {
@@ -245,14 +263,8 @@ __noinline int is_related(struct __sk_buff *skb, const struct packet *p)
 		if (bpf_skb_load_bytes(skb, inner, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5 ||
 		    ip.saddr != p->dst.word[3])
 			return 0;
-		__u32 offset = inner + ip.ihl * 4;
-		if (ip.protocol == IPPROTO_ICMP) {
-			if (bpf_skb_load_bytes(skb, offset + 4, &ports[0], 2))
-				return 0;
-			ports[1] = ports[0];
-		} else if (bpf_skb_load_bytes(skb, offset, ports, 4)) {
+		if (quoted_ports(skb, ip.protocol, inner + ip.ihl * 4, ports))
 			return 0;
-		}
 		fill_key4(&key, p->domain, ip.protocol, ip.saddr, ip.daddr, ports[0], ports[1]);
 		entry = bpf_map_lookup_elem(&connections4, &key);
 	} else {
@@ -265,13 +277,17 @@ __noinline int is_related(struct __sk_buff *skb, const struct packet *p)
 		__builtin_memcpy(&dst, &ip.daddr, 16);
 		if (!same_address(&src, &p->dst))
 			return 0;
-		if (ip.nexthdr == IPPROTO_ICMPV6) {
-			if (bpf_skb_load_bytes(skb, inner + sizeof(ip) + 4, &ports[0], 2))
+		__u32 offset = inner + sizeof(ip);
+		/* The first fragment of what is too big for a link; later ones have no ports, and tell nothing new. */
+		if (ip.nexthdr == IPPROTO_FRAGMENT) {
+			__u8 head[4];
+			if (bpf_skb_load_bytes(skb, offset, head, sizeof(head)) || head[2] || head[3] & 0xf8)
 				return 0;
-			ports[1] = ports[0];
-		} else if (bpf_skb_load_bytes(skb, inner + sizeof(ip), ports, 4)) {
-			return 0;
+			ip.nexthdr = head[0];
+			offset += 8;
 		}
+		if (quoted_ports(skb, ip.nexthdr, offset, ports))
+			return 0;
 		fill_key6(&key, p->domain, ip.nexthdr, &src, &dst, ports[0], ports[1]);
 		entry = bpf_map_lookup_elem(&connections6, &key);
 	}

@@ -137,6 +137,21 @@ describe.each([4, 6] as const)('IPv%i', (family) => {
     expect(pass(B, A, icmpOf, echoed, family)).toMatchObject(PASSED);
   });
 
+  it('ICMP errors about protocols without ports belong to their conversation as well', () => {
+    deny(GROUP.b, GROUP.a);
+    const [unreachable, icmpOf] = family === 4 ? [3, PROTOCOL.icmp] : [2, PROTOCOL.icmp6];
+    // GRE and ESP: what stands where others have ports says nothing about whose it is.
+    for (const protocol of [47, 50]) {
+      const packet = Buffer.from('0102030405060708', 'hex');
+      const about = icmp(unreachable, family === 4 ? 4 : 0, 1400, inFrame(family)(A, B, protocol, packet).subarray(14));
+      expect(pass(B, A, icmpOf, about, family)).toMatchObject(DENIED);
+      bench.clear('connections4', 'connections6');
+      expect(pass(A, B, protocol, packet, family)).toMatchObject(PASSED);
+      expect(pass(B, A, icmpOf, about, family)).toMatchObject(PASSED);
+      bench.clear('connections4', 'connections6');
+    }
+  });
+
   it('does not let an error about what was denied through', () => {
     deny(GROUP.a, GROUP.b);
     deny(GROUP.b, GROUP.a);
@@ -355,6 +370,20 @@ describe('fragments', () => {
     expect(bench.send('a', part(A, B, 6, 0, true, udp(1000, 53, data)))).toMatchObject(DENIED);
     expect(bench.send('a', part(A, B, 6, 72, false, data))).toMatchObject(DENIED);
     expect(bench.send('a', part(A, C, 5, 72, false, data))).toMatchObject({ verdict: 'drop', reason: 'fragment' });
+  });
+
+  it('IPv6: an error about the first one belongs to its connection', () => {
+    deny(GROUP.b, GROUP.a);
+    const first = (sport: number) => part6(A, B, 5, 0, true, udp(sport, 80, data));
+    const tooBig = (sport: number) =>
+      ethernet(
+        { src: B.mac, dst: A.mac },
+        ETHERTYPE.ipv6,
+        ipv6({ src: B.ip6, dst: A.ip6, next: PROTOCOL.icmp6 }, icmp(2, 0, 1280, first(sport).subarray(14))),
+      );
+    expect(bench.send('a', first(1000))).toMatchObject(PASSED);
+    expect(bench.send('b', tooBig(1000))).toMatchObject(PASSED);
+    expect(bench.send('b', tooBig(1001))).toMatchObject(DENIED);
   });
 
   it('a first one too short for its ports is malformed', () => {
