@@ -78,11 +78,23 @@ static __always_inline int forward(struct __sk_buff *skb, const struct config *c
 	return send_on(skb, cfg, p, to);
 }
 
-/* Frames for everybody, in networks that flood. One that carries a packet for a single address would get round the policy stage. */
-static __always_inline int flood_ip(struct __sk_buff *skb, const struct config *cfg, const struct packet *p)
+/* Is it for everybody, or for whoever has joined? What is for everybody of one subnet cannot be told from an address of somebody. */
+static __always_inline bool is_group(const struct packet *p)
+{
+	return p->ethertype == ETH_P_IP ? *(__u8 *)&p->dst.word[3] >= 224 : *(__u8 *)&p->dst.word[0] == 0xff;
+}
+
+/* Frames for everybody, in networks that flood. One that carries a packet for a single address would get round the policy stage: there is
+ * none for an address of ours, and stations of a VLAN, which take such frames, are called by the rules. */
+static __always_inline int flood_ip(struct __sk_buff *skb, const struct config *cfg, struct packet *p)
 {
 	if (find_endpoint(p->vni, &p->dst))
 		return drop(p->port, DROP_WRONG_MAC);
+	if (p->port && is_vlan(p->vni) && !is_group(p)) {
+		int reason = check_connection(skb, p, 0, cfg->epoch);
+		if (reason >= 0)
+			return drop(p->port, reason);
+	}
 	if (p->flags & FROM_LIMITED)
 		return into_shaper(skb, cfg, SHAPED_OUT | SHAPED_FLOOD | p->port);
 	return flood(skb, p->vni, p->port);

@@ -1,7 +1,7 @@
 /** A VLAN between containers and the physical network, frame by frame: what is tagged, what is answered, what is learned, what is forged. */
-import { type Ipv4, type Ipv6, type Mac, type VlanId, vlanVni } from '@contiv/model';
+import { type Ipv4, type Ipv6, type Mac, type PolicyRule, type VlanId, vlanVni } from '@contiv/model';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { macKey, networkBytes, parseStation, refusedStations, u32Key } from '../maps/layout.js';
+import { endpointBytes, endpointKey, macKey, networkBytes, parseStation, ROUTER_MAC, refusedStations, u32Key } from '../maps/layout.js';
 import { A, B, Bench, C, GROUP, type VNI } from '../testing/bench.js';
 import { arp, BROADCAST, ETHERTYPE, echo, ethernet, ipv4, ipv6, nd, PROTOCOL, tcp, udp } from '../testing/packets.js';
 
@@ -265,6 +265,28 @@ describe('policy', () => {
     bench.forgetRules();
     bench.addRule({ from: 0, to: GROUP.a, priority: 1, denied: true, rule: 2 });
     expect(bench.receiveTagged([VLAN], web(2))).toMatchObject(dropped('policy'));
+  });
+
+  it('holds towards a station whatever MAC the frame bears: broadcast and multicast reach it as well', () => {
+    const { first, last } = { first: 0x0a01_00c8n, last: 0x0a01_00c8n };
+    const rule: PolicyRule = {
+      way: 'out',
+      rank: 1,
+      deny: true,
+      log: false,
+      number: 3,
+      groups: undefined,
+      peers: [{ family: 4, first, last }],
+      own: undefined,
+      services: undefined,
+    };
+    bench.setPolicy(new Map(Object.values(GROUP).map((group) => [group, { rules: [rule], denies: false }])));
+    for (const mac of [S.mac, BROADCAST, '01:00:5e:00:00:01' as Mac]) {
+      expect(bench.send('a', ping(A, { ip: S.ip, mac })), mac).toMatchObject(dropped('policy'));
+      // To everybody, and to somebody whom no rule names.
+      for (const ip of ['255.255.255.255', '224.0.0.251', FAR] as Ipv4[])
+        if (mac !== S.mac) expect(bench.send('a', ping(A, { ip, mac })), `${mac} ${ip}`).toMatchObject({ verdict: 'stolen', vlan: VLAN });
+    }
   });
 
   it('lets the replies of a station pass to the container that called it', () => {
