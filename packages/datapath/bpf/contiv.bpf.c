@@ -70,7 +70,8 @@ static __always_inline int forward(struct __sk_buff *skb, const struct config *c
 		return drop(p->port, reason);
 	if (to)
 		p->domain = to->domain;
-	reason = is_nd(p) ? -1 : check_connection(skb, p, to ? to->group : 0, cfg->epoch);
+	/* Neighbours ask each other whether they are there, whatever rules say; through the gateway nobody is a neighbour. */
+	reason = is_nd(p) && !(p->flags & ROUTED) ? -1 : check_connection(skb, p, to ? to->group : 0, cfg->epoch);
 	if (reason >= 0)
 		return drop(p->port, reason);
 	if (p->flags & FROM_LIMITED)

@@ -18,9 +18,10 @@ static __always_inline bool is_flooded(__u32 vni)
 	return net && net->flood;
 }
 
+/* A container of this host, or the host itself; the gateway is on all of them, and nobody's here. */
 static __always_inline bool is_local(const struct endpoint *known)
 {
-	return known && known->ifindex != 0;
+	return known && known->ifindex != 0 && known->ifindex != AT_ROUTER;
 }
 
 /* Turns the request around and gives it back to the asker. */
@@ -197,11 +198,10 @@ static __noinline int nd_of_container(struct __sk_buff *skb, const struct packet
 	bool gateway = false;
 
 	if (is_flooded(p->vni)) {
-		if (!(p->flags & GROUP_ADDRESSED))
-			return -1;
+		/* Whether the gateway is still there, it is asked by its own address. */
 		if (p->icmp_type != ND_NEIGHBOUR_SOLICIT || bpf_skb_load_bytes(skb, p->l4_offset + 8, &target, 16) ||
 		    p->src.word[0] == 0 || !find_neighbour(p, &target, mac, &gateway) || !gateway)
-			return flood(skb, p->vni, p->port);
+			return p->flags & GROUP_ADDRESSED ? flood(skb, p->vni, p->port) : -1;
 		return answer_nd(skb, p, &target, mac);
 	}
 	if (is_vlan(p->vni))

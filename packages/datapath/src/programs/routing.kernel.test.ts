@@ -2,9 +2,23 @@
 import { type Ipv4, type Ipv6, type Mac, macOfIpv4, type Vni } from '@contiv/model';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { privateAddress, privateAddress6 } from '../kernel/outside.js';
-import { DOMAIN_BIT, ROUTER_MAC } from '../maps/layout.js';
+import { DOMAIN_BIT, ROUTER_MAC, u32Key } from '../maps/layout.js';
 import { A, B, Bench, C, FROM_US, GROUP, VTEP } from '../testing/bench.js';
-import { checksum, type Ends, ETHERTYPE, ethernet, icmp, ipv4, ipv6, PROTOCOL, pseudoHeader, TCP, tcp, udp } from '../testing/packets.js';
+import {
+  checksum,
+  type Ends,
+  ETHERTYPE,
+  ethernet,
+  icmp,
+  ipv4,
+  ipv6,
+  nd,
+  PROTOCOL,
+  pseudoHeader,
+  TCP,
+  tcp,
+  udp,
+} from '../testing/packets.js';
 
 const DOMAIN = DOMAIN_BIT + 7;
 const [NET, NEXT, INFRA, FOREIGN] = [100, 101, 102, 300] as Vni[] as [Vni, Vni, Vni, Vni];
@@ -149,6 +163,49 @@ describe('the gateway', () => {
       expect(kind(told6.packet, 54)).toEqual(kind6);
       expect(checksum(pseudoHeader(back6, PROTOCOL.icmp6, told6.packet.length - 54), told6.packet.subarray(54))).toBe(0);
     }
+  });
+});
+
+describe('neighbour discovery', () => {
+  const ask = (dst: Mac, to: Ipv6, target: Ipv6) =>
+    ethernet({ src: A.mac, dst }, ETHERTYPE.ipv6, nd({ type: 135, src: A.ip6, dst: to, target, option: [1, A.mac] }));
+
+  it('about the gateway is answered in a network that floods, too, also when it is asked whether it is still there', () => {
+    const net = bench.map('networks').get(u32Key(NET)) ?? Buffer.alloc(0);
+    const flooded = Buffer.from(net);
+    flooded.writeUInt32LE(1, 0);
+    bench.map('networks').set(u32Key(NET), flooded);
+    const questions = [ask('33:33:ff:00:00:fe' as Mac, 'ff02::1:ff00:fe' as Ipv6, gateway.ip6), ask(ROUTER_MAC, gateway.ip6, gateway.ip6)];
+    for (const question of questions) {
+      const answer = bench.send('a', question);
+      expect(answer).toMatchObject({ verdict: 'redirect', reason: undefined });
+      expect([answer.packet.subarray(0, 12), kind(answer.packet, 54)]).toEqual([
+        ethernet({ src: ROUTER_MAC, dst: A.mac }, 0, Buffer.alloc(0)).subarray(0, 12),
+        [136, 0],
+      ]);
+    }
+    bench.map('networks').set(u32Key(NET), net);
+  });
+
+  it('does not get round the rules by the gateway', () => {
+    const net = bench.map('networks').get(u32Key(NET)) ?? Buffer.alloc(0);
+    const flooded = Buffer.from(net);
+    flooded.writeUInt32LE(1, 0);
+    bench.map('networks').set(u32Key(NET), flooded);
+    const everything = {
+      rank: 1,
+      deny: true,
+      number: 1,
+      groups: undefined,
+      peers: undefined,
+      own: undefined,
+      services: undefined,
+    } as const;
+    const silent = { rules: [{ way: 'out', ...everything }], denies: false } as const;
+    bench.setPolicy(new Map(Object.values(GROUP).map((group) => [group, silent])));
+    // About an address nobody has: whoever is known is answered for on the spot.
+    expect(bench.send('a', ask(ROUTER_MAC, D.ip6, '2001:db8::77' as Ipv6))).toMatchObject({ verdict: 'drop', reason: 'policy' });
+    bench.map('networks').set(u32Key(NET), net);
   });
 });
 

@@ -119,6 +119,24 @@ describe('questions', () => {
     expect(asked).toMatchObject({ verdict: 'stolen', vlan: VLAN });
   });
 
+  it('from outside about the gateway are not ours to answer: it is for containers, and stands on every host', () => {
+    const gateway = { ip: '10.1.0.254' as Ipv4, ip6: '2001:db8::fe' as Ipv6 };
+    const value = endpointBytes({ group: 0, mac: ROUTER_MAC, vni: SEGMENT, domain: SEGMENT, at: 'router' });
+    const keys = [gateway.ip, gateway.ip6].map((address) => endpointKey(SEGMENT, address));
+    for (const key of keys) bench.map('endpoints').set(key, value);
+    const solicit = ethernet(
+      { src: S.mac, dst: '33:33:ff:00:00:fe' as Mac },
+      ETHERTYPE.ipv6,
+      nd({ type: 135, src: S.ip6, dst: 'ff02::1:ff00:fe' as Ipv6, target: gateway.ip6, option: [1, S.mac] }),
+    );
+    for (const question of [who(S, gateway.ip), solicit])
+      expect(bench.receiveTagged([VLAN], question)).toMatchObject({ verdict: 'stolen', vlan: undefined });
+    const called = ping(S, { ip: gateway.ip, mac: ROUTER_MAC });
+    expect(bench.receiveTagged([VLAN], called)).toMatchObject({ verdict: 'drop', reason: undefined });
+    expect(bench.send('a', who(A, gateway.ip)).packet).toEqual(isAt({ ip: gateway.ip, mac: ROUTER_MAC }, A));
+    for (const key of keys) bench.map('endpoints').delete(key);
+  });
+
   it('and replies reach the container that asked', () => {
     expect(bench.receiveTagged([VLAN], isAt(S, A))).toMatchObject({ verdict: 'redirect', vlan: undefined, packet: isAt(S, A) });
     expect(bench.receiveTagged([VLAN], isAt(S, C))).toMatchObject({ verdict: 'drop', reason: undefined });
