@@ -330,6 +330,52 @@ describe('forgery', () => {
   });
 });
 
+describe('a published port of UDP', () => {
+  const GATEWAY = { 4: '10.1.0.254' as Ipv4, 6: '2001:db8:1::fe' as Ipv6 };
+  const PORT = 5514;
+  const publish = async (...to: readonly Container[]): Promise<void> => {
+    const desired = pair.desired('one');
+    const published = to.map(({ port }) => ({ port: port.name, protocol: 'udp', hostPort: PORT, containerPort: 514 }) as const);
+    const report = await pair.workers.one.call('apply', {
+      ...desired,
+      networks: desired.networks.map((network) => ({ ...network, gateway: GATEWAY[4], gateway6: GATEWAY[6] })),
+      outside: { privateSubnet: { address: '172.19.0.0' as Ipv4, length: 16 }, ipv6: true, published },
+    });
+    expect(report.failed).toEqual([]);
+  };
+  /** Who answers somebody on the other host who has sent from one and the same port all the time; nobody within a second: an empty text. */
+  const ask = (family: 4 | 6, patience = 1_000) =>
+    pair.hosts.two.sh(`node -e "
+      const s = require('dgram').createSocket('udp${family}');
+      const timer = setInterval(() => s.send('who', ${PORT}, '${VTEPS[family].one}'), 50);
+      const end = (text) => { clearInterval(timer); s.close(); process.stdout.write(text); };
+      setTimeout(() => end(''), ${patience}).unref();
+      s.on('message', (text) => end(String(text))).on('error', () => {}).bind(40000);"`);
+
+  it('leads to the container that has it now, also for those who never pause', async () => {
+    const answerers = [pair.at(RED, 1), pair.at(RED, 2)];
+    for (const container of answerers)
+      await container.sh(
+        `ip route add default via ${GATEWAY[4]}; ip -6 route add default via ${GATEWAY[6]}
+         node -e "
+           const s = require('dgram').createSocket('udp6');
+           s.on('message', (_, from) => s.send('${container.port.name}', from.port, from.address)).bind(514);
+           setTimeout(() => process.exit(), 30000);" >/dev/null 2>&1 &`,
+      );
+    for (const family of [4, 6] as const) {
+      await publish();
+      expect(await ask(family, 300), `${family}: before it is published`).toBe('');
+      for (const container of answerers) {
+        await publish(container);
+        expect(await ask(family, 3_000), `${family}`).toBe(container.port.name);
+      }
+      await publish();
+      expect(await ask(family, 300), `${family}: no longer`).toBe('');
+    }
+    await pair.applyAll();
+  });
+});
+
 it('carries the same over an IPv6 underlay', async () => {
   await Promise.all([pair.workers.one.call('teardown'), pair.workers.two.call('teardown')]);
   await Promise.all((['one', 'two'] as const).map((side) => pair.workers[side].kill()));

@@ -5,3 +5,4 @@ export type { Link, LinkKind, LinkSettings } from './link.js';
 export { Netlink } from './netlink.js';
 export { isRefused, NetlinkError } from './socket.js';
 export type { BpfFilter, FilterPlace, Hook, Qdisc } from './tc.js';
+export { forgetTranslations, type Translation } from './translations.js';

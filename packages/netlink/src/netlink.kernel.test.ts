@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { close, open } from '@contiv/syscall';
+import { close, open, withNetns } from '@contiv/syscall';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { hasIpsecPolicies, Netlink, NetlinkError, sameClass } from './index.js';
+import { forgetTranslations, hasIpsecPolicies, Netlink, NetlinkError, sameClass, type Translation } from './index.js';
 
 /** `ip -j` inside the namespace: another implementation of the same protocol. */
 let netns = '';
@@ -180,4 +180,24 @@ describe('token buckets', () => {
     expect(handle.deleteHtbClass(link, group.handle)).toBe(true);
     expect(handle.htbClasses(link)).toEqual([]);
   });
+});
+
+it('finds conversations of UDP by their port, and has the kernel forget those that are asked for', () => {
+  const path = `/run/netns/${netns}`;
+  const rules = ['add table ip t', 'add chain ip t c { type filter hook output priority 0; }', 'add rule ip t c ct state new counter'];
+  const sh = (script: string) => execFileSync('nsenter', [`--net=${path}`, 'bash', '-c', script]);
+  sh(`ip link set lo up; nft '${rules.join('; ')}'; for port in 5000 5001; do echo >/dev/udp/127.0.0.1/$port; done`);
+  const list = (dport?: number, forgets = false) => {
+    const seen: Translation[] = [];
+    const count = withNetns(path, () => forgetTranslations(4, dport, (translation) => seen.push(translation) > 0 && forgets));
+    return { seen: seen.map((t) => t.dport).sort((a, b) => a - b), count, first: seen[0] };
+  };
+  expect(list()).toMatchObject({ seen: [5000, 5001], count: 0 });
+  expect(list(5000, true)).toEqual({
+    seen: [5000],
+    count: 1,
+    first: { dst: '127.0.0.1', dport: 5000, answers: '127.0.0.1', answersPort: 5000 },
+  });
+  expect(list()).toMatchObject({ seen: [5001] });
+  expect(withNetns(path, () => forgetTranslations(6, undefined, () => true))).toBe(0);
 });

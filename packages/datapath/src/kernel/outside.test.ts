@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { natRules } from './nat.js';
 import { mappingsOf, privateAddress, privateAddress6 } from './outside.js';
 import { choose, collision } from './private-subnet.js';
+import { isOutOfDate } from './translations.js';
 
 const prefix = (address: string, length: number): Prefix4 => ({ address: address as Ipv4, length });
 const OWN = prefix('172.19.0.0', 16);
@@ -99,5 +100,40 @@ describe('NAT rules', () => {
     const one = natRules(state);
     expect(one.text.split(`comment "contiv ${one.mark}"`).length - 1).toBe(one.rules);
     expect(natRules({ ...state, privateSubnet: prefix('172.20.0.0', 16) }).mark).not.toBe(one.mark);
+  });
+});
+
+describe('a conversation of UDP', () => {
+  const HOST = '192.0.2.1';
+  const to = (hostPort: number, index: number, hostIp?: Ipv4) =>
+    ({
+      protocol: 'udp',
+      hostPort,
+      to: privateAddress(OWN.address, index),
+      toPort: 514,
+      ...(hostIp === undefined ? {} : { hostIp }),
+    }) as const;
+  const mappings = [to(53, 7), to(53, 8, HOST as Ipv4), { ...to(80, 9), protocol: 'tcp' } as const];
+  const differs = (dst: string, dport: number, answers: string, answersPort: number): boolean =>
+    isOutOfDate({ dst, dport, answers, answersPort }, { privateSubnet: OWN, mappings }, new Set([HOST, '198.51.100.1']));
+
+  it('goes on where its mapping leads, that of its own address before that of all', () => {
+    expect(differs(HOST, 53, '172.19.0.8', 514)).toBe(false);
+    expect(differs(HOST, 53, '172.19.0.7', 514)).toBe(true);
+    expect(differs('198.51.100.1', 53, '172.19.0.7', 514)).toBe(false);
+    expect(differs('198.51.100.1', 53, '172.19.0.7', 515)).toBe(true);
+  });
+
+  it('is over when its container is gone, or when nobody had the port as it began', () => {
+    expect(differs(HOST, 54, '172.19.0.7', 514)).toBe(true);
+    expect(differs(HOST, 80, '172.19.0.9', 514)).toBe(true);
+    expect(differs('198.51.100.1', 53, '198.51.100.1', 53)).toBe(true);
+  });
+
+  it('is left alone when it only passes through this host, or others translate it', () => {
+    expect(differs('203.0.113.53', 53, '203.0.113.53', 53)).toBe(false);
+    expect(differs(HOST, 54, '172.17.0.2', 53)).toBe(false);
+    expect(differs(HOST, 54, HOST, 54)).toBe(false);
+    expect(differs('172.19.0.7', 514, '172.19.0.7', 514)).toBe(false);
   });
 });

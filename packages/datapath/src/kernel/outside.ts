@@ -11,6 +11,7 @@ import { isOurs, OUTSIDE_DEVICE } from './names.js';
 import { ensureNat, type Mapping, type NatState, natRules, removeNat } from './nat.js';
 import { freeSubnet } from './private-subnet.js';
 import type { Program } from './programs.js';
+import { Translations } from './translations.js';
 
 /** Private address of a port. */
 export const privateAddress = (privateNet: Ipv4, index: number): Ipv4 => ipv4FromNumber(ipv4Value(privateNet) + index);
@@ -77,6 +78,7 @@ export interface OutsidePlace {
 export class Outside {
   readonly #netlink: Netlink;
   readonly #options: OutsideOptions;
+  readonly #translations: Translations;
   #place: OutsidePlace | undefined;
   #removed = false;
   /** Text of the NAT rules that were last found or written, with the leave to forward. */
@@ -89,6 +91,7 @@ export class Outside {
   constructor(netlink: Netlink, options: OutsideOptions, place: OutsidePlace | undefined) {
     this.#netlink = netlink;
     this.#options = options;
+    this.#translations = new Translations(netlink);
     this.#place = place;
   }
 
@@ -181,6 +184,7 @@ export class Outside {
       ]);
       const failed = done.find((result) => result.status === 'rejected');
       if (failed) throw failed.reason;
+      for (const state of states) this.#translations.follow(state);
       this.#six = ipv6;
       this.#settled = { for: whatFor, text };
       return done.filter((result) => result.status === 'fulfilled' && result.value).length;
@@ -200,6 +204,7 @@ export class Outside {
     const { instance } = this.#options;
     this.#settled = undefined;
     this.#six = undefined;
+    this.#translations.forget();
     if (isOurs(this.#netlink.link(OUTSIDE_DEVICE)?.alias ?? '', instance)) this.#netlink.deleteLink(OUTSIDE_DEVICE);
     await removeNat(instance);
     await removeForwarding();
