@@ -50,6 +50,9 @@ __noinline int judge(const struct packet *p, __u32 to_group, __u32 reversed, str
 		from_group = 0;
 	} else if (p->port == 0) {
 		struct endpoint *source = find_endpoint(p->domain, &p->src);
+		/* Link-local addresses are a network's, not a domain's. */
+		if (!source)
+			source = find_endpoint(p->vni, &p->src);
 		if (source && source->ifindex)
 			return DROP_SPOOFED_IP;
 		from_group = source ? source->group : 0;

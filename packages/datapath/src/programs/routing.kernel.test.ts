@@ -2,7 +2,7 @@
 import { type Ipv4, type Ipv6, type Mac, macOfIpv4, type Vni } from '@contiv/model';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { privateAddress, privateAddress6 } from '../kernel/outside.js';
-import { DOMAIN_BIT, ROUTER_MAC, u32Key } from '../maps/layout.js';
+import { DOMAIN_BIT, linkLocal, ROUTER_MAC, u32Key } from '../maps/layout.js';
 import { A, B, Bench, C, FROM_US, GROUP, VTEP } from '../testing/bench.js';
 import {
   checksum,
@@ -207,6 +207,21 @@ describe('neighbour discovery', () => {
     expect(bench.send('a', ask(ROUTER_MAC, D.ip6, '2001:db8::77' as Ipv6))).toMatchObject({ verdict: 'drop', reason: 'policy' });
     bench.map('networks').set(u32Key(NET), net);
   });
+});
+
+it('groups hold for link-local addresses of IPv6 as well, which stand in no domain', () => {
+  // Of the network's other host.
+  const far = end('10.1.0.6', '2001:db8::6');
+  bench.addEndpoint({ vni: NET, group: GROUP.c, ...far, at: { vtep: VTEP } }, DOMAIN);
+  const ends = { src: linkLocal(far.mac), dst: linkLocal(A.mac) };
+  const call = () => {
+    bench.clear('connections6');
+    return bench.receive({ vni: NET, vtep: VTEP }, six({ src: far.mac, dst: A.mac }, ends, PROTOCOL.udp, udp(7, 9, data, ends)));
+  };
+  bench.addRule({ from: 0, to: GROUP.a, priority: 1, denied: true, rule: 1 });
+  expect(call()).toMatchObject({ verdict: 'drop', reason: 'policy' });
+  bench.addRule({ from: GROUP.c, to: GROUP.a, priority: 2, denied: false, rule: 2 });
+  expect(call()).toMatchObject({ verdict: 'redirect', reason: undefined });
 });
 
 describe('out of the tenant', () => {
