@@ -8,6 +8,8 @@ import { HEADER_BYTES, isAnswer, MAX_TCP_BYTES, questionEnd, RCODE, rcodeOf } fr
 const DNS_PORT = 53;
 /** A resolver that did not answer is asked last for so long. */
 const SICK_MS = 10_000;
+/** A question that was not answered is sent again after so long: a packet may be lost. */
+const AGAIN_MS = 1_000;
 const REFUSED = 5;
 
 export type Transport = 'udp' | 'tcp';
@@ -15,8 +17,8 @@ export type Transport = 'udp' | 'tcp';
 export interface ForwarderOptions {
   /** Addresses, or `address#port`, in the order to ask them; read anew for every question. */
   readonly servers: () => readonly string[];
-  /** How long one server may take. */
-  readonly timeoutMs: number;
+  /** How long all of them may take together. */
+  readonly patienceMs: number;
   /** Questions under way at once; more are not taken. */
   readonly maxPending: number;
 }
@@ -24,7 +26,8 @@ export interface ForwarderOptions {
 export class Forwarder {
   readonly #options: ForwarderOptions;
   readonly #sick = new Map<string, number>();
-  readonly #stopping = new AbortController();
+  readonly #underWay = new Set<AbortController>();
+  #stopped = false;
   #pending = 0;
 
   constructor(options: ForwarderOptions) {
@@ -33,7 +36,7 @@ export class Forwarder {
 
   /** The answer with the question's own number; `undefined` when nobody could be asked or none answered. */
   async ask(question: Buffer, transport: Transport): Promise<Buffer | undefined> {
-    if (this.#pending >= this.#options.maxPending || this.#stopping.signal.aborted) return undefined;
+    if (this.#pending >= this.#options.maxPending || this.#stopped) return undefined;
     this.#pending++;
     try {
       return await this.#askInTurn(question, transport);
@@ -43,13 +46,18 @@ export class Forwarder {
   }
 
   stop(): void {
-    this.#stopping.abort();
+    this.#stopped = true;
+    for (const attempt of this.#underWay) attempt.abort();
   }
 
   async #askInTurn(question: Buffer, transport: Transport): Promise<Buffer | undefined> {
     let second: Buffer | undefined;
-    for (const server of this.#inOrder()) {
-      const answer = await this.#askOne(server, question, transport);
+    const end = performance.now() + this.#options.patienceMs;
+    const servers = this.#inOrder();
+    for (const [i, server] of servers.entries()) {
+      // What one leaves is the others'; one alone may take all of it.
+      const answer = await this.#askOne(server, question, transport, (end - performance.now()) / (servers.length - i));
+      if (this.#stopped) return undefined;
       if (!answer) {
         this.#sick.set(server, Date.now() + SICK_MS);
         continue;
@@ -70,13 +78,20 @@ export class Forwarder {
     return servers.sort((a, b) => Number(this.#sick.has(a)) - Number(this.#sick.has(b)));
   }
 
-  async #askOne(server: string, question: Buffer, transport: Transport): Promise<Buffer | undefined> {
+  async #askOne(server: string, question: Buffer, transport: Transport, patienceMs: number): Promise<Buffer | undefined> {
     const asked = Buffer.from(question);
     asked.writeUInt16BE(randomInt(0x10000), 0);
     const [host = '', port] = server.split('#');
     const target = { host, port: port === undefined ? DNS_PORT : Number(port) };
-    const signal = AbortSignal.any([AbortSignal.timeout(this.#options.timeoutMs), this.#stopping.signal]);
-    return transport === 'udp' ? askByUdp(target, asked, signal) : askByTcp(target, asked, signal);
+    const attempt = new AbortController();
+    const timer = setTimeout(() => attempt.abort(), patienceMs);
+    this.#underWay.add(attempt);
+    try {
+      return await (transport === 'udp' ? askByUdp : askByTcp)(target, asked, attempt.signal);
+    } finally {
+      clearTimeout(timer);
+      this.#underWay.delete(attempt);
+    }
   }
 }
 
@@ -100,7 +115,9 @@ function belongsTo(answer: Buffer, asked: Buffer): boolean {
 function askByUdp({ host, port }: Target, asked: Buffer, signal: AbortSignal): Promise<Buffer | undefined> {
   return new Promise((resolve) => {
     const socket = dgram.createSocket(net.isIPv6(host) ? 'udp6' : 'udp4');
+    let again: NodeJS.Timeout | undefined;
     const finish = (answer?: Buffer): void => {
+      clearInterval(again);
       signal.removeEventListener('abort', abandon);
       socket.removeAllListeners('message');
       try {
@@ -116,7 +133,12 @@ function askByUdp({ host, port }: Target, asked: Buffer, signal: AbortSignal): P
     socket.on('message', (answer) => {
       if (belongsTo(answer, asked)) finish(Buffer.from(answer));
     });
-    socket.connect(port, host, () => socket.send(asked));
+    // A callback would be called for a server without a way to it as well.
+    socket.on('connect', () => {
+      socket.send(asked);
+      again = setInterval(() => socket.send(asked), AGAIN_MS);
+    });
+    socket.connect(port, host);
   });
 }
 

@@ -70,14 +70,21 @@ export const isTruncated = (bytes: Buffer): boolean => (bytes.readUInt8(2) & 0x0
 /** Bytes an answer by UDP may have. */
 export const udpLimit = (query: Query): number => Math.min(query.udpSize ?? PLAIN_UDP_BYTES, EDNS_UDP_BYTES);
 
+/** Root name, type, class, TTL, length and an IPv4 address: no record of ours is shorter. */
+const SHORTEST_RECORD = 15;
+
 /** Answer from records of ours: as many as fit, with the truncation bit when some do not. No data: the name exists, the type does not. */
 export function encodeAnswer(query: Query, data: readonly string[], limit: number): Buffer {
-  for (let count = data.length; ; count--) {
-    const bytes = encodeSome(query, data.slice(0, count));
-    if (bytes.length > limit && count > 0) continue;
-    if (count < data.length) bytes.writeUInt8(bytes.readUInt8(2) | 0x02, 2);
-    return bytes;
+  const encoded = (count: number) => encodeSome(query, data.slice(0, count));
+  // A group may have thousands of containers: few counts are tried, and none that cannot be.
+  let [fits, most] = [0, Math.min(data.length, Math.floor(limit / SHORTEST_RECORD))];
+  for (let count = most; fits < most; count = Math.ceil((fits + most) / 2)) {
+    if (encoded(count).length > limit) most = count - 1;
+    else fits = count;
   }
+  const bytes = encoded(fits);
+  if (fits < data.length) bytes.writeUInt8(bytes.readUInt8(2) | 0x02, 2);
+  return bytes;
 }
 
 function encodeSome({ id, question: { name, type }, recursionDesired, udpSize }: Query, data: readonly string[]): Buffer {
