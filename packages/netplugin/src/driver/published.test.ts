@@ -130,6 +130,33 @@ describe('publishing', () => {
     for (const host of ['0.0.0.0', '::']) expect(await listens(host), host).toBe('free');
   });
 
+  it('gives containers that start in the same moment different ports, and one port to one of them', async () => {
+    const { rig, busy, endpoint, program, published } = await start();
+    const ids = ['a', 'b', 'c'];
+    for (const [i, id] of ids.entries()) endpoint(id, i + 1);
+    // What a busy host takes for it.
+    const apply = rig.datapath.apply.bind(rig.datapath);
+    rig.datapath.apply = async (...args) => {
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      return apply(...args);
+    };
+    const together = (wish: object) =>
+      Promise.all(
+        ids.map(async (id, i) => {
+          await new Promise((resolve) => setTimeout(resolve, 20 * i));
+          return program(id, wish);
+        }),
+      );
+    const all = await together(binding({ HostPort: busy, HostPortEnd: busy + 30 }));
+    expect(all.map(({ status }) => status)).toEqual([200, 200, 200]);
+    const ports = ids.map((id) => published(id)?.[0]?.hostPort ?? 0);
+    expect(new Set(ports).size).toBe(3);
+    await Promise.all(ids.map((id) => rig.call('NetworkDriver.RevokeExternalConnectivity', { NetworkID: 'n', EndpointID: id })));
+    const some = await together(binding({ HostPort: ports[0], HostPortEnd: ports[0] }));
+    expect(some.filter(({ status }) => status === 200).length).toBe(1);
+    expect(some.find(({ status }) => status === 500)?.body.Err).toMatch(/is taken by the container with 10\.1\.2\./);
+  });
+
   it('takes the next free one of a range', async () => {
     const { busy, endpoint, program, published } = await start();
     endpoint('a', 1);

@@ -3,6 +3,7 @@ import dgram from 'node:dgram';
 import net from 'node:net';
 import { libnetwork } from '@contiv/docker';
 import { parseIpv4, parseIpv6 } from '@contiv/model';
+import { KeyedMutex } from '@contiv/observe';
 import { z } from 'zod';
 import type { EndpointRecord, PublishedRecord } from '../state/records.js';
 import type { DriverContext } from './context.js';
@@ -138,6 +139,8 @@ export class PublishedPorts {
   readonly #held = new Held();
   /** Ports of calls under way. */
   readonly #coming = new Set<PublishedRecord>();
+  /** One container after the other: those that start in the same moment must not get the same port. */
+  readonly #turns = new KeyedMutex();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(context: DriverContext) {
@@ -172,9 +175,13 @@ export class PublishedPorts {
   /** Publishes what the options ask for, all or nothing. */
   async program(endpointId: string, options: Readonly<Record<string, unknown>> | null | undefined): Promise<void> {
     const wishes = parseWishes(options);
+    if (wishes.length > 0) await this.#turns.run('', () => this.#program(endpointId, wishes));
+  }
+
+  async #program(endpointId: string, wishes: readonly Wish[]): Promise<void> {
     const record = this.#context.state.endpoints.get(endpointId);
-    if (wishes.length === 0 || record?.stage !== 'ready') return;
-    await this.revoke(endpointId);
+    if (record?.stage !== 'ready') return;
+    await this.#revoke(endpointId);
     const got: PublishedRecord[] = [];
     try {
       for (const wish of wishes) {
@@ -192,7 +199,15 @@ export class PublishedPorts {
   }
 
   async revoke(endpointId: string): Promise<void> {
-    const published = this.#context.state.endpoints.get(endpointId)?.published ?? [];
+    if (this.#publishedBy(endpointId).length > 0) await this.#turns.run('', () => this.#revoke(endpointId));
+  }
+
+  #publishedBy(endpointId: string): readonly PublishedRecord[] {
+    return this.#context.state.endpoints.get(endpointId)?.published ?? [];
+  }
+
+  async #revoke(endpointId: string): Promise<void> {
+    const published = this.#publishedBy(endpointId);
     if (published.length === 0) return;
     await this.#context.dataplane.publish(endpointId, []);
     for (const port of published) this.#held.release(port);
