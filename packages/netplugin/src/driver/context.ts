@@ -33,6 +33,9 @@ export interface DriverContext {
 /** Address space of our IPAM driver: tells in `CreateNetwork` whether a pool is ours. */
 export const ADDRESS_SPACE = 'contiv';
 
+/** How long a driver call may take; an engine's client gives up soon after it. */
+export const CALL_LIMIT_MS = 4_900;
+
 /** How long a driver call waits for something the stream is bringing. */
 export const STREAM_WAIT_MS = 1_000;
 /** How long a removal waits for netmaster before it answers all the same. */
@@ -95,10 +98,14 @@ export function forgetNetwork(context: DriverContext, record: NetworkRecord, wai
   return outbox.add(
     `network ${networkId}`,
     async () => {
-      await calls.deleteNetwork(ref.tenant, ref.network);
-      // Until the stream has said so too, the network would look as if its Docker network were missing.
-      await context.cluster.until(() => !context.cluster.mirror.networks.has(networkKey(ref.tenant, ref.network)), 3_000);
-      state.networks.delete(networkId);
+      // It may be given its final name in this very moment.
+      for (let going = state.networks.get(networkId); going; going = state.networks.get(networkId)) {
+        const { ref } = going;
+        await calls.deleteNetwork(ref.tenant, ref.network);
+        // Until the stream has said so too, the network would look as if its Docker network were missing.
+        await context.cluster.until(() => !context.cluster.mirror.networks.has(networkKey(ref.tenant, ref.network)), 3_000);
+        if (state.networks.get(networkId)?.ref.network === ref.network) state.networks.delete(networkId);
+      }
     },
     waitMs,
     (error) => error.code === 'in-use' || error.code === 'conflict',

@@ -8,7 +8,7 @@ import { type Engine, EngineError, type EngineNetwork } from '@contiv/docker';
 import { networkKey } from '@contiv/model';
 import type { Cluster } from '../cluster.js';
 import { type DriverContext, forgetNetwork } from '../driver/context.js';
-import { legalName } from '../driver/names.js';
+import { legalName, provisionalName } from '../driver/names.js';
 import { networkPost } from '../driver/networks.js';
 import { type NetworkRecord, type NetworkRef, netmasterId, reservationKey } from '../state/records.js';
 import { answers } from './cluster-store.js';
@@ -29,6 +29,8 @@ export class DockerNetworks {
   #count = 0;
   /** When an engine first did not list a network it had, in milliseconds since the epoch. */
   readonly #missedSince = new Map<string, number>();
+  /** Likewise networks of netmaster's that no `docker network create` of this host is making any more, by key. */
+  #unfinishedSince: ReadonlyMap<string, number> = new Map();
   /** Where engines share their networks, once an engine has told. */
   #clusterStore: string | undefined;
 
@@ -36,7 +38,11 @@ export class DockerNetworks {
     this.#engine = engine;
     this.#context = context;
     this.#driver = driver;
-    this.#loop = new Loop(() => this.#reconcile(), { every: 30_000, retry: { baseMs: 500, maxMs: 10_000 } });
+    this.#loop = new Loop(() => this.#reconcile(), {
+      every: 30_000,
+      retry: { baseMs: 500, maxMs: 10_000 },
+      failed: (err) => context.log.warn({ err }, 'Docker networks cannot be compared with those of netmaster; trying again'),
+    });
     context.cluster.listen({
       synced: () => this.#loop.soon(5),
       changed: (change) => {
@@ -89,7 +95,10 @@ export class DockerNetworks {
         'the cluster store',
         `the engine's cluster store ${away} cannot be reached: Docker networks stay as they are until it is back`,
       );
-    else if (this.#cluster.synced) await this.#agree(all, ours, errors);
+    else if (this.#cluster.synced) {
+      await this.#forgetUnfinished(all, errors);
+      await this.#agree(all, ours, errors);
+    }
     this.#errors = errors;
     return errors.size === 0;
   }
@@ -138,6 +147,28 @@ export class DockerNetworks {
     }
   }
 
+  /**
+   * Networks whose `docker network create` did not come to its end, because the agent died or netmaster's answer was lost, would keep their
+   * subnet for ever: Docker has nothing of them.
+   */
+  async #forgetUnfinished(all: readonly EngineNetwork[], errors: Map<string, string>): Promise<void> {
+    const { state, host, log } = this.#context;
+    const held = new Set<string>(state.networks.values().map(({ ref }) => networkKey(ref.tenant, ref.network)));
+    const made = new Set(all.map(({ Id }) => provisionalName(Id)));
+    const unfinished = [...this.#cluster.mirror.networks.values()].filter(
+      ({ key, network, origin, dockerName }) => origin === host && dockerName === undefined && !held.has(key) && !made.has(network),
+    );
+    const now = Date.now();
+    this.#unfinishedSince = new Map(unfinished.map(({ key }) => [key, this.#unfinishedSince.get(key) ?? now]));
+    for (const { key, tenant, network } of unfinished) {
+      if (now - (this.#unfinishedSince.get(key) ?? now) < GRACE_MS) continue;
+      await this.#calls.deleteNetwork(tenant, network).then(
+        () => log.info({ tenant, network }, 'removed a network whose docker network create did not come to its end'),
+        (error: unknown) => errors.set(network, `network ${network} of tenant ${tenant}, which Docker gave up, stays: ${textOf(error)}`),
+      );
+    }
+  }
+
   async #nameAll(ours: readonly EngineNetwork[], errors: Map<string, string>): Promise<void> {
     const { state } = this.#context;
     for (const network of ours) {
@@ -146,7 +177,7 @@ export class DockerNetworks {
       if (!record.wish) state.networks.set(network.Id, { ...record, dockerName: network.Name });
       else {
         await this.#name(record, network.Name).catch((error: unknown) => {
-          errors.set(network.Name, error instanceof Error ? error.message : String(error));
+          errors.set(network.Name, textOf(error));
         });
       }
     }
@@ -157,7 +188,9 @@ export class DockerNetworks {
     const { state, host, log } = this.#context;
     const { tenant } = record.ref;
     if (!record.wish) return;
+    const isGoing = () => state.networks.get(record.networkId)?.deleting ?? !state.networks.has(record.networkId);
     await this.#calls.deleteNetwork(tenant, record.ref.network);
+    if (isGoing()) return;
     const taken = (name: string) => {
       const other = this.#cluster.mirror.networks.get(networkKey(tenant, name)) ?? this.#cluster.mirror.groups.get(`${tenant}:${name}`);
       return other !== undefined && !('origin' in other && other.origin === host && other.dockerName === dockerName);
@@ -183,7 +216,14 @@ export class DockerNetworks {
       );
     }
     for (const pool of state.pools.values()) if (pool.networkId === record.networkId) state.pools.set(pool.poolId, { ...pool, ref });
-    state.networks.set(record.networkId, { ...record, ref, dockerName });
+    // The stream may be late with this name as it was with the first.
+    const named = { ...record, ref, dockerName, createdAt: Date.now() };
+    if (isGoing()) {
+      // Docker has removed it meanwhile, by its first name.
+      void forgetNetwork(this.#context, named, 0);
+      return;
+    }
+    state.networks.set(record.networkId, named);
     log.info({ tenant, network: ref.network, dockerName }, 'network named');
   }
 
@@ -239,8 +279,7 @@ export class DockerNetworks {
       this.#context.log.info({ dockerNetwork: network.Name, why }, 'Docker network removed');
       return true;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      errors.set(network.Name, `Docker network ${network.Name} should go (${why}) but stays: ${reason}`);
+      errors.set(network.Name, `Docker network ${network.Name} should go (${why}) but stays: ${textOf(error)}`);
       return false;
     }
   }
@@ -262,10 +301,12 @@ export class DockerNetworks {
       if (this.#context.scope === 'global') this.#loop.soon(5);
     } catch (error) {
       if (error instanceof EngineError && error.status === 0) throw error;
-      errors.set(Name, `Docker network ${Name} could not be made: ${error instanceof Error ? error.message : String(error)}`);
+      errors.set(Name, `Docker network ${Name} could not be made: ${textOf(error)}`);
     }
   }
 }
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** What an adopted network must have been made with; enough to remove it again. */
 function wishOf(network: {

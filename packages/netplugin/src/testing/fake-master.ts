@@ -17,6 +17,8 @@ export class FakeMaster {
   readonly #server: http.Server;
   /** Sentence to refuse the next calls of a path with. */
   readonly refuse = new Map<string, string>();
+  /** What calls of a path wait for before anything comes of them. */
+  readonly hold = new Map<string, Promise<unknown>>();
   #rev = 10;
   #next = 1;
   #tag = 1;
@@ -80,6 +82,12 @@ export class FakeMaster {
     }
     const body = text === '' ? {} : (JSON.parse(text) as Record<string, unknown>);
     this.calls.push({ path: `${method} ${path}`, body });
+    const held = this.hold.get(path);
+    if (held) void held.then(() => this.#finish(method, path, body, res));
+    else this.#finish(method, path, body, res);
+  }
+
+  #finish(method: string, path: string, body: Record<string, unknown>, res: http.ServerResponse): void {
     const refusal = this.refuse.get(path);
     if (refusal !== undefined) {
       res.writeHead(409, { 'content-type': 'application/problem+json' });

@@ -1,0 +1,97 @@
+/** Networks of `docker network create`, in the moments between Docker and netmaster. */
+import { serveEngine } from '@contiv/docker/testing';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { openRig } from '../testing/rig.js';
+import { DockerNetworks } from './docker-networks.js';
+
+const ID = `0123456789ab${'c'.repeat(52)}`;
+const PROVISIONAL = 'default:docker-0123456789ab';
+const FINAL = 'default:proj-net';
+
+const cleanups: (() => unknown)[] = [];
+let rig: Awaited<ReturnType<typeof openRig>>;
+beforeEach(async () => {
+  rig = await openRig();
+  cleanups.push(() => rig.close());
+});
+afterEach(async () => {
+  vi.useRealTimers();
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+/** An engine with the networks of `names`, by id; what it is told to make or remove. */
+async function networksOf(names: Map<string, string>) {
+  const told: string[] = [];
+  const { engine, close } = await serveEngine((path, res, method) => {
+    if (method !== 'GET') {
+      told.push(`${method} ${path}`);
+      res.end('{"Id":"made"}');
+    } else res.end(JSON.stringify([...names].map(([Id, Name]) => ({ Id, Name, Driver: 'netplugin', Options: {} }))));
+  });
+  const networks = new DockerNetworks(engine, rig.context, 'netplugin');
+  cleanups.push(close, () => networks.stop());
+  return { networks, told };
+}
+
+/** Docker has asked for a network, and has not told its name yet. */
+async function created(): Promise<void> {
+  const IPv4Data = [{ AddressSpace: 'LocalDefault', Pool: '10.9.0.0/24' }];
+  expect((await rig.call('NetworkDriver.CreateNetwork', { NetworkID: ID, Options: {}, IPv4Data })).status).toBe(200);
+  await expect.poll(() => [...rig.cluster.mirror.networks.keys()]).toEqual([PROVISIONAL]);
+}
+
+test('a network that is removed in the moment it gets its name is gone for good', async () => {
+  const names = new Map([[ID, 'proj_net']]);
+  const { networks, told } = await networksOf(names);
+  await created();
+  let goOn = (): void => undefined;
+  rig.master.hold.set(`/api/v1/networks/${FINAL}/`, new Promise<void>((resolve) => (goOn = resolve)));
+  networks.soon();
+  await expect.poll(() => rig.master.paths()).toContain(`POST /api/v1/networks/${FINAL}/`);
+  names.clear();
+  expect((await rig.call('NetworkDriver.DeleteNetwork', { NetworkID: ID })).status).toBe(200);
+  goOn();
+  await expect.poll(() => rig.master.paths()).toContain(`DELETE /api/v1/networks/${FINAL}/`);
+  await expect.poll(() => rig.state.networks.size).toBe(0);
+  networks.soon();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect([...rig.master.networks.keys()]).toEqual([]);
+  expect(told).toEqual([]);
+});
+
+test('a network that gets its name late stays, although the stream is later still', async () => {
+  const { networks, told } = await networksOf(new Map([[ID, 'proj_net']]));
+  await created();
+  const record = rig.state.networks.get(ID);
+  if (record) rig.state.networks.set(ID, { ...record, createdAt: Date.now() - 60_000 });
+  const { master } = rig;
+  const send = master.send.bind(master);
+  master.send = (line) => void setTimeout(() => send(line), 200);
+  networks.soon();
+  await expect.poll(() => rig.cluster.mirror.networks.get(FINAL)?.dockerName).toBe('proj_net');
+  networks.soon();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(rig.state.networks.get(ID)).toMatchObject({ ref: { network: 'proj-net' }, dockerName: 'proj_net' });
+  expect(told).toEqual([]);
+});
+
+test('what is left of a docker network create that broke off goes, after a while, and nothing else', async () => {
+  const { networks } = await networksOf(new Map([[ID, 'proj_net']]));
+  const { master } = rig;
+  master.addNetwork('default', 'docker-000000000000', '10.7.0.0', { origin: 'h1' });
+  master.addNetwork('default', 'docker-111111111111', '10.8.0.0', { origin: 'another host' });
+  master.addNetwork('default', 'docker-0123456789ab', '10.9.0.0', { origin: 'h1' });
+  master.addNetwork('default', 'made', '10.10.0.0', { origin: 'h1', dockerName: 'made' });
+  await expect.poll(() => rig.cluster.mirror.networks.size).toBe(4);
+  vi.useFakeTimers({ toFake: ['Date'] });
+  const removed = () => master.paths().filter((path) => path.startsWith('DELETE'));
+  const look = async (): Promise<void> => {
+    networks.soon();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  };
+  await look();
+  expect(removed()).toEqual([]);
+  vi.setSystemTime(Date.now() + 31_000);
+  await look();
+  expect(removed()).toEqual(['DELETE /api/v1/networks/default:docker-000000000000/']);
+});
