@@ -53,6 +53,7 @@ export class Flows {
   #sweepMs = 0;
   #logWindow = { second: 0, lines: 0 };
   #unreadable = false;
+  #unwritable = false;
 
   constructor(options: FlowsOptions) {
     this.#options = options;
@@ -156,6 +157,10 @@ export class Flows {
       this.#unreadable = true;
     }
     this.#options.log?.flush();
+    const fault = this.#options.log?.fault ?? '';
+    if (fault !== '' && !this.#unwritable)
+      this.#options.logger.error({ reason: fault }, 'records of connections cannot be written and are lost until they can');
+    this.#unwritable = fault !== '';
   }
 
   #read(): void {

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FlowRecord } from '@contiv/model';
@@ -59,6 +59,15 @@ it('never takes more room than it has, and keeps the newest', async () => {
   log.close();
 });
 
+it('however much room it has, no segment is longer than can be read at once', async () => {
+  const log = new FlowLog(dir, 100_000_000_000);
+  for (let time = 1; time <= 3_000; time++) log.append({ ...record(time), policy: 'x'.repeat(6_000) });
+  log.flush();
+  expect(Math.max(...readdirSync(dir).map((name) => statSync(join(dir, name)).size))).toBeLessThanOrEqual(16 * 1024 * 1024);
+  expect(onDisk()).toBeGreaterThan(17 * 1024 * 1024);
+  log.close();
+});
+
 it('a line cut short by a crash, and bytes that are no record, cost nothing else', async () => {
   const log = new FlowLog(dir, 10_000_000);
   log.append(record(1));
@@ -72,10 +81,29 @@ it('a line cut short by a crash, and bytes that are no record, cost nothing else
   again.close();
 });
 
-it('a disk that takes nothing is counted and survived', () => {
+it('a disk that takes nothing is counted and survived, with its reason', async () => {
   const log = new FlowLog(dir, 10_000_000);
   rmSync(dir, { recursive: true });
+  writeFileSync(dir, '');
   log.append(record(1));
   log.flush();
-  expect(log.lost).toBe(1);
+  expect([log.lost, log.fault]).toEqual([1, expect.stringMatching(/^E/)]);
+  rmSync(dir);
+  log.append(record(2));
+  expect(await times(log)).toEqual([2]);
+  expect([log.lost, log.fault]).toEqual([1, '']);
+  log.close();
+});
+
+it('goes on in a directory that somebody has removed', async () => {
+  const log = new FlowLog(dir, 10_000_000);
+  rmSync(dir, { recursive: true });
+  expect(await times(log)).toEqual([]);
+  log.append(record(1));
+  expect(await times(log)).toEqual([1]);
+  rmSync(dir, { recursive: true });
+  log.append(record(2));
+  expect(await times(log)).toEqual([2]);
+  log.close();
+  expect(log.lost).toBe(0);
 });

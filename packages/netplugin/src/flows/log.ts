@@ -2,15 +2,18 @@
  * Records on disk: NDJSON in segments, the oldest of which goes when all of them together have reached their bound. A line that a crash cut
  * short is skipped when it is read.
  */
-import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, rmSync, statSync, writeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type FlowRecord, flowRecord } from '@contiv/model';
 
 const SEGMENTS = 16;
 const MIN_SEGMENT = 16 * 1024;
+/** A segment is read as a whole. */
+const MAX_SEGMENT = 16 * 1024 * 1024;
 /** Lines that are parsed before others get their turn. */
 const AT_ONCE = 500;
+const NEWLINE = 10;
 /** Characters that wait to be written: many connections may end in the same moment. */
 const MOST_PENDING = 256 * 1024;
 
@@ -23,12 +26,14 @@ export class FlowLog {
   #pendingSize = 0;
   /** Records that could not be written. */
   lost = 0;
+  /** Why the last ones could not be written; empty when they could. */
+  fault = '';
 
   /** @param maxBytes what all segments may take together. */
   constructor(dir: string, maxBytes: number) {
     this.#dir = dir;
     this.#maxBytes = maxBytes;
-    this.#segmentBytes = Math.max(MIN_SEGMENT, Math.floor(maxBytes / SEGMENTS));
+    this.#segmentBytes = Math.min(MAX_SEGMENT, Math.max(MIN_SEGMENT, Math.floor(maxBytes / SEGMENTS)));
     mkdirSync(dir, { recursive: true, mode: 0o700 });
   }
 
@@ -42,15 +47,21 @@ export class FlowLog {
   /** Writes what was appended. A full disk loses records, and nothing else. */
   flush(): void {
     if (this.#pending.length === 0) return;
-    const lines = this.#pending;
-    const text = lines.join('');
+    let rest: Buffer = Buffer.from(this.#pending.join(''));
     this.#pending = [];
     this.#pendingSize = 0;
     try {
-      const file = this.#current(Buffer.byteLength(text));
-      file.size += writeSync(file.fd, text);
-    } catch {
-      this.lost += lines.length;
+      const file = this.#current(rest.length);
+      // A disk that is nearly full takes a part.
+      while (rest.length > 0) {
+        const written = writeSync(file.fd, rest);
+        file.size += written;
+        rest = rest.subarray(written);
+      }
+      this.fault = '';
+    } catch (error) {
+      this.fault = error instanceof Error ? error.message : String(error);
+      this.lost += rest.reduce((lines, byte) => (byte === NEWLINE ? lines + 1 : lines), 0);
       this.close();
     }
   }
@@ -84,8 +95,11 @@ export class FlowLog {
   }
 
   #current(coming: number): { readonly fd: number; size: number } {
+    // Somebody may have made room by hand.
+    if (this.#file && fstatSync(this.#file.fd).nlink === 0) this.close();
     if (this.#file && this.#file.size > 0 && this.#file.size + coming > this.#segmentBytes) this.close();
     if (!this.#file) {
+      mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
       const numbers = this.#numbers();
       const last = numbers.at(-1) ?? 0;
       const number = numbers.length > 0 && sizeOf(this.#path(last)) + coming <= this.#segmentBytes ? last : last + 1;
@@ -110,7 +124,7 @@ export class FlowLog {
   }
 
   #numbers(): number[] {
-    return readdirSync(this.#dir)
+    return (existsSync(this.#dir) ? readdirSync(this.#dir) : [])
       .flatMap((name) => /^flows-(\d{10})\.ndjson$/.exec(name)?.[1] ?? [])
       .map(Number)
       .sort((a, b) => a - b);

@@ -131,6 +131,31 @@ describe('FlowTable', () => {
     expect([...table.records()][0]?.rule).toBeUndefined();
   });
 
+  it('a container whose name came after its first connections is named all the same, once and for all', () => {
+    let known: Record<string, object> = {};
+    const peer = (_domain: number, ip: string, port: number) => ({ ip, port, ...known[ip] });
+    const tenant = () => (known['10.1.1.1'] ? 'blue' : '');
+    const table = new FlowTable({ host: 'h1', names: { ...names, peer, tenant }, max: 10, units: () => UNITS });
+    for (const port of [1, 2]) table.tell({ kind: 'opened', connection: connection(port) }, NOW);
+    const [open] = table.records();
+    known = { '10.1.1.1': { network: 'n', host: 'h1', container: 'web' }, '10.1.1.2': { network: 'n', host: 'h2' } };
+    sweep(table, [connection(1), connection(2)], NOW + 10_000);
+    const web = { container: 'web', host: 'h1' };
+    expect([...table.records()]).toMatchObject([1, 2].map(() => ({ src: web, dst: { network: 'n', host: 'h2' } })));
+    expect(open?.src).toEqual({ ip: '10.1.1.1', port: 1 });
+    // Somebody else has the address of one, and nobody that of the other.
+    known = { '10.1.1.1': { network: 'n', host: 'h1', container: 'other' } };
+    sweep(table, [connection(1)], NOW + 20_000);
+    expect([...table.records()]).toMatchObject([{ src: web, dst: { network: 'n', host: 'h2' } }]);
+    const ended = table.tell({ kind: 'ended', connection: connection(1, { end: 'fin' }) }, NOW + 30_000);
+    expect(ended).toMatchObject([{ tenant: 'blue', src: web, dst: { network: 'n', host: 'h2' } }]);
+    table.tell({ kind: 'opened', connection: connection(3) }, NOW);
+    known = { '10.1.1.1': { network: 'n', host: 'h1', container: 'late' } };
+    expect(table.tell({ kind: 'ended', connection: connection(3, { end: 'fin' }) }, NOW + 100)).toMatchObject([
+      { src: { container: 'other' } },
+    ]);
+  });
+
   it('the same ends again end what was there', () => {
     const table = tableOf();
     table.tell({ kind: 'opened', connection: connection(1) }, NOW);

@@ -1,6 +1,6 @@
 /** Connections that go on, from what the kernel tells and from what its tables show now and then. Pure: time and names are given. */
 import { type FlowEvent, nowUnits, type TrackedConnection } from '@contiv/datapath';
-import type { FlowRecord } from '@contiv/model';
+import type { FlowPeer, FlowRecord } from '@contiv/model';
 import type { FlowNames } from './names.js';
 
 const MS_PER_UNIT = 2 ** 30 / 1e6;
@@ -32,6 +32,9 @@ export interface TableOptions {
 
 const keyOf = ({ domain, protocol, src, dst }: TrackedConnection): string =>
   `${domain} ${protocol} ${src.ip} ${src.port} ${dst.ip} ${dst.port}`;
+
+/** A container's name comes a moment after its start, and may come after its first connections: for so long, in milliseconds, it is looked for. */
+const NAMED_WITHIN_MS = 60_000;
 
 /** Units without traffic after which the data path forgets: what was silent for less and is gone made room for another one. */
 const patience = (protocol: number, replied: boolean): number => (protocol !== 6 ? 170 : replied ? 21_590 : 50);
@@ -123,6 +126,10 @@ export class FlowTable {
       record.bytes[side] = connection.bytes[side];
     }
     record.time = readAt;
+    if (readAt - record.start < NAMED_WITHIN_MS) {
+      record.src = this.#peer(connection, 'src', record);
+      record.dst = this.#peer(connection, 'dst', record);
+    }
     if (held.rule === connection.rule) return;
     // New rules have judged it.
     held.rule = connection.rule;
@@ -130,22 +137,31 @@ export class FlowTable {
     Object.assign(record, { policy, rule, way, logged });
   }
 
+  /** What an end was called at the beginning, unless more is known by now. */
+  #peer(connection: TrackedConnection, end: 'src' | 'dst', known: FlowRecord | undefined): FlowPeer {
+    const before = known?.[end];
+    if (before?.container !== undefined) return before;
+    const { ip, port } = connection[end];
+    const now = this.#options.names.peer(connection.domain, ip, port);
+    return before && now.network === undefined ? before : now;
+  }
+
   /** `known`: the record so far, whose names and beginning stay. */
   #record(connection: TrackedConnection, state: FlowRecord['state'], now: number, known?: FlowRecord): FlowRecord {
     const { names } = this.#options;
-    const { domain, protocol, src, dst, denied, way, logged, packets, bytes } = connection;
+    const { domain, protocol, denied, way, logged, packets, bytes } = connection;
     const age = (this.#units() - connection.started) >>> 0;
     const rule = names.rule(connection.rule);
     return {
       hosts: this.#hosts,
-      tenant: known?.tenant ?? names.tenant(domain),
+      tenant: known?.tenant || names.tenant(domain),
       state,
       verdict: denied ? 'deny' : 'allow',
       start: known?.start ?? (age <= FRESH || age > 0x8000_0000 ? now : Math.round(now - age * MS_PER_UNIT)),
       time: now,
       protocol,
-      src: known?.src ?? names.peer(domain, src.ip, src.port),
-      dst: known?.dst ?? names.peer(domain, dst.ip, dst.port),
+      src: this.#peer(connection, 'src', known),
+      dst: this.#peer(connection, 'dst', known),
       ...(rule === undefined ? {} : rule),
       way,
       ...(logged ? { logged } : {}),
