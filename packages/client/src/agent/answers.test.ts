@@ -106,3 +106,13 @@ test('a withdrawn question, a broken stream and a master that has enough end the
   expect(ended).toBe(3);
   expect(posts.every((p) => !p.end)).toBe(true);
 });
+
+test('an answer that waits for something to tell ends with the first piece that nobody takes', async () => {
+  const { url } = await master(1);
+  const d = desk(async function* (_, signal) {
+    yield { rules: ['1'] };
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  });
+  d.take({ id, kind: 'rules', body: {} }, url, never);
+  await idle(d);
+});

@@ -55,7 +55,7 @@ export class AnswerDesk {
     this.#open.set(question.id, stop);
     const pool = new MasterPool([url]);
     const pieces = full ? fail('the agent is answering too many questions already') : this.#pieces(question, stop.signal);
-    this.#answer(question.id, pool, pieces, stop.signal)
+    this.#answer(question.id, pool, pieces, stop)
       // The master went away: it has noticed by itself.
       .catch(() => undefined)
       .finally(() => {
@@ -82,13 +82,21 @@ export class AnswerDesk {
     return this.#answerers[kind](parsed.data as QuestionBody<K>, signal);
   }
 
-  async #answer(id: string, pool: MasterPool, pieces: AsyncIterable<unknown>, signal: AbortSignal): Promise<void> {
+  async #answer(id: string, pool: MasterPool, pieces: AsyncIterable<unknown>, stop: AbortController): Promise<void> {
+    const { signal } = stop;
     const post = async (content: Omit<AnswerPost, 'host'>): Promise<boolean> => {
       const body = { host: this.#host, ...content };
-      const receipt = answerReceipt.safeParse(
-        await pool.request({ method: 'POST', path: `/agent/v1/answers/${id}`, body, deadlineMs: POST_DEADLINE_MS, once: true }),
-      );
-      return receipt.success && receipt.data.open;
+      let open = false;
+      try {
+        const receipt = answerReceipt.safeParse(
+          await pool.request({ method: 'POST', path: `/agent/v1/answers/${id}`, body, deadlineMs: POST_DEADLINE_MS, once: true }),
+        );
+        open = receipt.success && receipt.data.open;
+      } finally {
+        // Whoever answers may be waiting for something to tell, perhaps for ever.
+        if (!open) stop.abort();
+      }
+      return open;
     };
     try {
       for await (const chunks of collected(pieces, signal)) {
