@@ -134,7 +134,7 @@ export async function setUpAgent(config: Config, log: Logger, lifecycle: Lifecyc
     state,
     dataplane,
     outbox,
-    routes: new Routes(log.child({ component: 'routes' }), sandboxes),
+    routes: new Routes(log.child({ component: 'routes' }), sandboxes, state.endpoints),
     log: log.child({ component: 'driver' }),
     nudge: () => setImmediate(() => dockerNetworks.soon()),
   };

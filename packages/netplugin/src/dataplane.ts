@@ -254,19 +254,20 @@ export class Dataplane {
     }
     const began = performance.now();
     if (surroundings === 'read') this.#readAt = began;
-    await this.#adopt();
-    const records = this.#state.endpoints.values();
     this.#missed = [];
     this.#behind = false;
     this.#applying = true;
     try {
+      await this.#adopt();
+      const records = this.#state.endpoints.values();
       const report = await this.#datapath.apply(this.#desired(), this.#cluster.confirmed ? 'exact' : 'add', surroundings);
       this.#participates = participation(this.#cluster.mirror, records);
       this.#report(report, performance.now() - began);
     } catch (err) {
       this.#behind = true;
-      this.#status = { ...this.#status, failed: [err instanceof Error ? err.message : String(err)] };
-      this.#log.error({ err }, 'the data path could not be brought up to date; trying again');
+      const fault = err instanceof Error ? err.message : String(err);
+      if (!this.#status.failed.includes(fault)) this.#log.error({ err }, 'the data path could not be brought up to date; trying again');
+      this.#status = { ...this.#status, failed: [fault] };
     } finally {
       this.#applying = false;
       this.#endedAt = performance.now();

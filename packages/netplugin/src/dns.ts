@@ -14,7 +14,7 @@ export function viewpoint(datapath: Datapath, state: LocalState, client: string)
   if (!asker) return NOBODY;
   const networks = new Set<string>();
   for (const record of state.endpoints.values()) {
-    const sameSandbox = record === asker || (asker.sandboxKey !== undefined && record.sandboxKey === asker.sandboxKey);
+    const sameSandbox = record === asker || (asker.sandboxKey && record.sandboxKey === asker.sandboxKey);
     if (sameSandbox && record.stage === 'ready') networks.add(networkKey(record.ref.tenant, record.ref.network));
   }
   return networks;

@@ -1,6 +1,7 @@
 /** Moves the route to the DNS service address inside a sandbox, through the sandbox's network namespace. */
 import { DNS_SERVICE_IP } from '@contiv/datapath';
 import type { Logger } from '@contiv/observe';
+import type { LocalState } from '../state/records.js';
 import type { SandboxRoutes } from './sandbox-routes.js';
 import type { Sandboxes } from './sandboxes.js';
 
@@ -9,11 +10,13 @@ const DELAYS_MS = [50, 200, 1_000, 5_000];
 
 export class Routes implements SandboxRoutes {
   readonly #log: Logger;
-  readonly #sandboxes: Sandboxes;
+  readonly #sandboxes: Pick<Sandboxes, 'find'>;
+  readonly #endpoints: Pick<LocalState['endpoints'], 'get'>;
 
-  constructor(log: Logger, sandboxes: Sandboxes) {
+  constructor(log: Logger, sandboxes: Pick<Sandboxes, 'find'>, endpoints: Pick<LocalState['endpoints'], 'get'>) {
     this.#log = log;
     this.#sandboxes = sandboxes;
+    this.#endpoints = endpoints;
   }
 
   moveTo(sandboxKey: string, endpoint: { readonly endpointId: string; readonly mac: string }): void {
@@ -24,6 +27,8 @@ export class Routes implements SandboxRoutes {
     let fault = '';
     for (const delay of DELAYS_MS) {
       await new Promise((resolve) => setTimeout(resolve, delay).unref());
+      // A container that stops leaves one network after the other.
+      if (this.#endpoints.get(endpoint.endpointId)?.sandboxKey !== sandboxKey) return;
       try {
         const link = await this.#sandboxes.find(sandboxKey, endpoint);
         await link.ip('route', 'replace', `${DNS_SERVICE_IP}/32`, 'dev', link.name, 'scope', 'link');

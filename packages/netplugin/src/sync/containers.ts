@@ -1,4 +1,5 @@
 /** Tells netmaster the names, aliases and labels of the containers behind this host's endpoints, outside of driver calls. */
+import { MasterError } from '@contiv/client';
 import type { ContainerDetail, Engine } from '@contiv/docker';
 import type { EndpointState, UpdateEndpointRequest } from '@contiv/model';
 import { type DriverContext, STREAM_WAIT_MS } from '../driver/context.js';
@@ -60,11 +61,17 @@ export class Containers {
   #all = true;
   /** Last text sent for an endpoint: the stream may be slower than the next event. */
   readonly #sent = new Map<string, string>();
+  /** Containers that could not be reported, which was said once. */
+  #failing: ReadonlySet<string> = new Set();
 
   constructor(engine: Engine, context: DriverContext) {
     this.#engine = engine;
     this.#context = context;
-    this.#loop = new Loop(() => this.#work(), { every: 60_000, retry: { baseMs: 500, maxMs: 10_000 } });
+    this.#loop = new Loop(() => this.#work(), {
+      every: 60_000,
+      retry: { baseMs: 500, maxMs: 10_000 },
+      failed: (err) => context.log.warn({ err }, 'the engine does not list its containers; trying again'),
+    });
   }
 
   /** One container came, was renamed, or was attached to another network. */
@@ -93,25 +100,30 @@ export class Containers {
         throw error;
       }
     }
-    let done = true;
+    const failing = new Set<string>();
     const ids = [...this.#dirty];
     this.#dirty.clear();
     for (const id of ids) {
       try {
         const detail = await this.#engine.container(id);
         if (detail) await this.#report(detail);
-      } catch {
+      } catch (err) {
         this.#dirty.add(id);
-        done = false;
+        failing.add(id);
+        // That nobody answers, others say.
+        if (!this.#failing.has(id) && !(err instanceof MasterError && err.transient))
+          this.#context.log.warn({ err, container: id }, 'netmaster cannot be told of a container; its name does not resolve until it is');
       }
     }
+    this.#failing = failing;
     for (const id of this.#sent.keys()) if (!this.#context.state.endpoints.has(id)) this.#sent.delete(id);
-    return done;
+    return failing.size === 0;
   }
 
   async #report(detail: ContainerDetail): Promise<void> {
     const { state, calls, cluster } = this.#context;
     for (const { EndpointID } of Object.values(detail.NetworkSettings.Networks)) {
+      this.#complete(EndpointID, detail);
       const record = state.endpoints.get(EndpointID);
       if (record?.stage !== 'ready') continue;
       const report = reportOf(detail, EndpointID, record.ref.tenant, record.ref.network);
@@ -126,6 +138,18 @@ export class Containers {
       }
       if (record.labelsRead !== true) await this.#read(record);
     }
+  }
+
+  /**
+   * What netmaster could not tell of an endpoint that was adopted. Which interface of a container carries the route to the DNS service nobody
+   * knows then: no other one is given it, and whichever leaves hands it on.
+   */
+  #complete(endpointId: string, { NetworkSettings: { Networks, SandboxKey } }: ContainerDetail): void {
+    const { state } = this.#context;
+    const record = state.endpoints.get(endpointId);
+    const networkId = Object.values(Networks).find((a) => a.EndpointID === endpointId)?.NetworkID ?? '';
+    if (record?.stage !== 'ready' || record.networkId !== '' || networkId === '' || SandboxKey === '') return;
+    state.endpoints.set(endpointId, { ...record, networkId, sandboxKey: SandboxKey, dnsRoute: true });
   }
 
   /** Once the stream has told which group the label made it a member of, the endpoint need not be cut off any more. */

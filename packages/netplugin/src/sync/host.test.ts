@@ -1,8 +1,7 @@
 import type { Engine } from '@contiv/docker';
 import { serveEngine } from '@contiv/docker/testing';
 import { afterEach, expect, test } from 'vitest';
-import { interfaceNames } from '../state/records.js';
-import { openRig } from '../testing/rig.js';
+import { endpointOf, openRig } from '../testing/rig.js';
 import { HostSync } from './host.js';
 
 const cleanups: (() => Promise<void> | void)[] = [];
@@ -18,31 +17,27 @@ async function engineThatStarts(endpoints: ReadonlySet<string>): Promise<Engine>
     else if (path.endsWith('/networks/net1')) {
       const Containers = Object.fromEntries([...endpoints].map((id) => [`ep-${id}`, { Name: 'c1', EndpointID: id }]));
       res.end(JSON.stringify({ Name: 'n', Id: 'net1', Driver: 'netplugin', Containers }));
-    } else res.writeHead(404).end('{"message":"no such network"}');
+    } else if (path.endsWith('/networks/')) res.end('[]');
+    else res.writeHead(404).end('{"message":"no such network"}');
   });
   cleanups.push(close);
   return engine;
 }
 
+const recordOf = (endpointId: string, minutesAgo: number, networkId = 'net1') =>
+  endpointOf(endpointId, { networkId, createdAt: Date.now() - minutesAgo * 60_000 });
+
 test('a container that takes minutes to start keeps its endpoint; what the engine does not have any more goes', async () => {
   const rig = await openRig();
   cleanups.push(() => rig.close());
   rig.master.addNetwork('default', 'n', '10.1.2.0');
-  const made = (endpointId: string, minutesAgo: number, networkId = 'net1') =>
-    rig.state.endpoints.set(endpointId, {
-      endpointId,
-      networkId,
-      ref: { tenant: 'default', network: 'n' },
-      ip: '10.1.2.3',
-      mac: '02:02:0a:01:02:03',
-      ...interfaceNames(endpointId),
-      createdAt: Date.now() - minutesAgo * 60_000,
-      stage: 'ready',
-    });
+  const made = (...args: Parameters<typeof recordOf>) => rig.state.endpoints.set(args[0], recordOf(...args));
   made('starting', 5);
   made('vanished', 5);
   made('of a network that is gone', 5, 'net2');
   made('forgotten by the engine', 60);
+  // Its record was lost, and it was taken over from netmaster.
+  made('adopted', 5, '');
   const engine = await engineThatStarts(new Set(['starting', 'forgotten by the engine']));
   const sync = new HostSync(engine, rig.context);
   cleanups.push(() => sync.stop());
@@ -56,4 +51,18 @@ test('a container that takes minutes to start keeps its endpoint; what the engin
   await expect
     .poll(() => rig.master.calls.find((call) => call.path.includes('reconcile'))?.body)
     .toMatchObject({ EndpointIDs: ['starting'] });
+});
+
+test('an endpoint that went without a call leaves the route to the DNS service to the others of its container', async () => {
+  const rig = await openRig();
+  cleanups.push(() => rig.close());
+  rig.master.addNetwork('default', 'n', '10.1.2.0');
+  const sandboxKey = '/var/run/docker/netns/s1';
+  for (const id of ['gone', 'gone too']) rig.state.endpoints.set(id, { ...recordOf(id, 60), sandboxKey, dnsRoute: id === 'gone' });
+  rig.state.endpoints.set('stays', { ...recordOf('stays', 5), sandboxKey, mac: '02:02:0a:01:02:04' });
+  const sync = new HostSync(await engineThatStarts(new Set(['stays'])), rig.context);
+  cleanups.push(() => sync.stop());
+  sync.soon(0);
+  await expect.poll(() => rig.moved).toEqual([`${sandboxKey} 02:02:0a:01:02:04`]);
+  expect(rig.state.endpoints.get('stays')?.dnsRoute).toBe(true);
 });

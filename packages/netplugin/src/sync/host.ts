@@ -5,6 +5,7 @@
 import { MasterError } from '@contiv/client';
 import type { Engine } from '@contiv/docker';
 import { type DriverContext, forgetEndpoint, forgetReservation } from '../driver/context.js';
+import { leaveSandbox } from '../driver/sandbox-routes.js';
 import type { EndpointRecord } from '../state/records.js';
 import { Loop } from './loop.js';
 
@@ -29,7 +30,11 @@ export class HostSync {
   constructor(engine: Engine, context: DriverContext) {
     this.#engine = engine;
     this.#context = context;
-    this.#loop = new Loop(() => this.#compare(), { every: 60_000, retry: { baseMs: 1_000, maxMs: 15_000 } });
+    this.#loop = new Loop(() => this.#compare(), {
+      every: 60_000,
+      retry: { baseMs: 1_000, maxMs: 15_000 },
+      failed: (err) => context.log.warn({ err }, 'what this host has cannot be compared with the engine and netmaster; trying again'),
+    });
     context.cluster.listen({ replaced: () => this.#loop.soon(500) });
   }
 
@@ -67,7 +72,7 @@ export class HostSync {
       .values()
       .filter((record) => record.stage !== 'deleting' && !present.has(record.endpointId) && settled(record.createdAt));
     const starting = await this.#starting(unseen.filter((record) => began - record.createdAt < STARTING_MS));
-    for (const record of unseen) if (!starting.has(record.endpointId)) await this.#drop(record);
+    await this.#drop(unseen.filter((record) => !starting.has(record.endpointId)));
     for (const record of state.reservations.values()) {
       if (!record.kept && record.releasing !== true && settled(record.createdAt)) void forgetReservation(this.#context, record, 0);
     }
@@ -99,21 +104,27 @@ export class HostSync {
   /** Which of them the engine's networks have. Containers say so only when their start is over, which may take minutes on a busy host. */
   async #starting(records: readonly EndpointRecord[]): Promise<ReadonlySet<string>> {
     const ids = new Set<string>();
-    for (const networkId of new Set(records.map((record) => record.networkId))) {
+    // Of one that was adopted it is not known, and it started long ago.
+    const networkIds = records.map((record) => record.networkId).filter((networkId) => networkId !== '');
+    for (const networkId of new Set(networkIds)) {
       const network = await this.#engine.network(networkId);
       for (const { EndpointID } of Object.values(network?.Containers ?? {})) ids.add(EndpointID);
     }
     return new Set(records.map((record) => record.endpointId).filter((id) => ids.has(id)));
   }
 
-  /** The engine does not have this endpoint any more. */
-  async #drop(record: EndpointRecord): Promise<void> {
+  /** The engine does not have these endpoints any more. */
+  async #drop(records: readonly EndpointRecord[]): Promise<void> {
     const { dataplane, log } = this.#context;
-    log.info({ endpoint: record.endpointId, ip: record.ip }, 'the engine no longer has this endpoint; removed');
-    await dataplane
-      .detach(record)
-      .catch((err: unknown) => log.warn({ err, endpoint: record.endpointId }, 'an interface could not be removed'));
-    void forgetEndpoint(this.#context, record, 0);
+    for (const record of records) {
+      log.info({ endpoint: record.endpointId, ip: record.ip }, 'the engine no longer has this endpoint; removed');
+      await dataplane
+        .detach(record)
+        .catch((err: unknown) => log.warn({ err, endpoint: record.endpointId }, 'an interface could not be removed'));
+    }
+    // None of these inherits anything.
+    for (const record of records) leaveSandbox(this.#context, record.endpointId);
+    for (const record of records) void forgetEndpoint(this.#context, record, 0);
   }
 
   /** Endpoints that run here but that netmaster does not have (its host time-out, a restored store): they are asked for again. */

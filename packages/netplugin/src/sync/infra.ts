@@ -22,7 +22,7 @@ export interface InfraOptions {
 export class InfraNetworks {
   readonly #options: InfraOptions;
   readonly #loop: Loop;
-  #fault = '';
+  #faults: readonly string[] = [];
 
   constructor(options: InfraOptions) {
     this.#options = options;
@@ -38,7 +38,7 @@ export class InfraNetworks {
 
   /** Why an infra network is not as it should be; empty when all are. */
   get fault(): string {
-    return this.#fault;
+    return this.#faults[0] ?? '';
   }
 
   stop(): Promise<void> {
@@ -55,16 +55,18 @@ export class InfraNetworks {
       state.infra.delete(record.key);
       dataplane.schedule(0);
     }
-    this.#fault = '';
+    const faults: string[] = [];
     for (const network of wanted) {
       try {
         await this.#claim(network);
       } catch (error) {
-        this.#fault = `infra network ${network.network}: ${error instanceof Error ? error.message : String(error)}`;
-        log.warn({ reason: this.#fault }, 'this host has no address in an infra network');
+        const fault = `infra network ${network.network}: ${error instanceof Error ? error.message : String(error)}`;
+        if (!this.#faults.includes(fault)) log.warn({ reason: fault }, 'this host has no address in an infra network');
+        faults.push(fault);
       }
     }
-    return this.#fault === '';
+    this.#faults = faults;
+    return faults.length === 0;
   }
 
   async #claim(network: NetworkState): Promise<void> {

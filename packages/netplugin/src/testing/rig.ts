@@ -10,7 +10,7 @@ import { Dataplane } from '../dataplane.js';
 import type { DriverContext } from '../driver/context.js';
 import { DriverServer } from '../driver/server.js';
 import { Outbox } from '../outbox.js';
-import { openLocalState } from '../state/records.js';
+import { type EndpointRecord, interfaceNames, openLocalState } from '../state/records.js';
 import { FakeDatapath } from './fake-datapath.js';
 import { FakeMaster } from './fake-master.js';
 
@@ -18,6 +18,19 @@ export interface Answer {
   readonly status: number;
   readonly body: Record<string, unknown>;
 }
+
+/** An endpoint as the agent keeps it, ready unless `more` says otherwise. */
+export const endpointOf = (endpointId: string, more: Partial<EndpointRecord> = {}): EndpointRecord => ({
+  endpointId,
+  networkId: 'net1',
+  ref: { tenant: 'default', network: 'n' },
+  ip: '10.1.2.3',
+  mac: '02:02:0a:01:02:03',
+  ...interfaceNames(endpointId),
+  createdAt: Date.now(),
+  stage: 'ready',
+  ...more,
+});
 
 export async function openRig(options: { readonly deadMaster?: boolean; readonly dir?: string; readonly deadlineMs?: number } = {}) {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'netplugin-'));

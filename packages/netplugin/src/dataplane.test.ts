@@ -1,0 +1,35 @@
+import { afterEach, expect, test } from 'vitest';
+import { interfaceNames } from './state/records.js';
+import { openRig } from './testing/rig.js';
+
+const cleanups: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+test('what cannot be taken over at present is tried again, and nothing else suffers', async () => {
+  const rig = await openRig();
+  cleanups.push(() => rig.close());
+  rig.master.addNetwork('default', 'n', '10.1.2.0');
+  const { port } = interfaceNames('e1');
+  let asked = 0;
+  rig.datapath.listPorts = async () => {
+    if (++asked === 1) throw new Error('the kernel does not list interfaces');
+    return [port];
+  };
+  const value = {
+    key: 'n.default-e1',
+    tenant: 'default',
+    network: 'n',
+    endpointId: 'e1',
+    host: 'h1',
+    ip: '10.1.2.9',
+    mac: '02:02:0a:01:02:09',
+  };
+  rig.master.send({ type: 'put', rev: 100, kind: 'endpoint', key: value.key, value });
+  await expect.poll(() => rig.cluster.mirror.endpoints.size).toBe(1);
+  rig.dataplane.schedule(0);
+  await expect.poll(() => rig.dataplane.status.failed).toEqual(['the kernel does not list interfaces']);
+  await expect.poll(() => rig.state.endpoints.get('e1')?.stage).toBe('ready');
+  await expect.poll(() => rig.dataplane.status.failed).toEqual([]);
+});
