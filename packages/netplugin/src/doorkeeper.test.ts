@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ afterEach(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-function call(path: string): Promise<{ status: number; text: string; ms: number }> {
+function call(path: string, body = '{}'): Promise<{ status: number; text: string; ms: number }> {
   const began = performance.now();
   return new Promise((resolve, reject) => {
     const req = http.request({ socketPath: join(dir, 'netplugin.sock'), path: `/${path}`, method: 'POST', agent: false }, (res) => {
@@ -29,7 +29,7 @@ function call(path: string): Promise<{ status: number; text: string; ms: number 
       res.on('end', () => resolve({ status: res.statusCode ?? 0, text, ms: performance.now() - began }));
     });
     req.on('error', reject);
-    req.end('{}');
+    req.end(body);
   });
 }
 const settle = (ms = 300) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -61,6 +61,10 @@ describe('doorkeeper', () => {
     expect([asked.status, JSON.parse(asked.text).Err]).toEqual([500, expect.stringMatching(/not running on this host; start it/)]);
     expect(asked.ms).toBeLessThan(5_000);
     expect([removed.status, removed.text]).toEqual([200, '{}']);
+    const ports = (map: unknown) => JSON.stringify({ NetworkID: 'n', EndpointID: 'e', Options: { 'com.docker.network.portmap': map } });
+    const program = (map: unknown) => call('NetworkDriver.ProgramExternalConnectivity', ports(map));
+    for (const none of [null, []]) expect((await program(none)).status).toBe(200);
+    expect((await program([{ Proto: 6, Port: 80, HostPort: 8080 }])).status).toBe(500);
   });
 
   it('gives held calls to the agent that comes back, and takes its place again when it dies', async () => {
@@ -81,6 +85,25 @@ describe('doorkeeper', () => {
     await settle();
     expect((await call('Plugin.Activate')).text).toBe('{"by":"agent"}');
     await second.die();
+  });
+
+  it('leaves no socket behind that nobody answers on, and leaves that of an agent', async () => {
+    const there = () => existsSync(join(dir, 'netplugin.sock'));
+    void keeper.run();
+    await settle();
+    const first = await agent();
+    await settle();
+    await first.publish();
+    await expect.poll(async () => (await call('Plugin.Activate')).text, { timeout: 5_000 }).toBe('{"by":"agent"}');
+    keeper.stop();
+    expect(there()).toBe(true);
+    await first.die();
+    keeper = new Doorkeeper({ stateDir: dir, socket: join(dir, 'netplugin.sock'), scope: 'local' });
+    void keeper.run();
+    await settle();
+    expect((await call('Plugin.Activate')).text).toContain('Implements');
+    keeper.stop();
+    expect(there()).toBe(false);
   });
 
   it('lets one agent hold a state directory, and the next one after its death', async () => {

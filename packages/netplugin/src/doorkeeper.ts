@@ -4,9 +4,10 @@
  * compares with the engine when it is back), everything else with a sentence that says what to do.
  */
 import { spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import http from 'node:http';
 import type net from 'node:net';
-import { HARMLESS } from './driver/harmless.js';
+import { harmlessAnswer } from './driver/harmless.js';
 import { inodeOf, PLUGIN_CONTENT_TYPE, Publication } from './driver/publication.js';
 import { holderOf, StateLock, socketOf, watchHolder } from './lock.js';
 
@@ -60,9 +61,11 @@ export class Doorkeeper {
     }
   }
 
+  /** Leaves no socket without anybody behind it: engines would try that for 15 s whenever they look for plugins. */
   stop(): void {
     this.#stopped = true;
     this.#watching?.destroy();
+    if (this.#publication?.current) rmSync(this.#options.socket, { force: true });
     this.#publication?.stop();
     this.#server?.close();
     this.#server?.closeAllConnections();
@@ -98,7 +101,7 @@ export class Doorkeeper {
     if (description) return reply(200, description);
     const handedOn = await this.#handOn(path, body);
     if (handedOn) return reply(handedOn.status, handedOn.text);
-    const harmless = HARMLESS.get(path);
+    const harmless = harmlessAnswer(path, body);
     if (harmless) return reply(200, harmless);
     reply(500, { Err: 'netplugin is not running on this host; start it (systemctl start netplugin) and try again' });
   }

@@ -5,9 +5,13 @@ import { libnetwork } from '@contiv/docker';
 import { GROUP_LABEL, groupKey, macBytes, networkKey, parseMac } from '@contiv/model';
 import type { z } from 'zod';
 import { type EndpointRecord, interfaceNames, type NetworkRef, reservationKey } from '../state/records.js';
-import { type DriverContext, FLUSH_WAIT_MS, forgetEndpoint, STREAM_WAIT_MS, untilNamed } from './context.js';
+import { CALL_LIMIT_MS, type DriverContext, FLUSH_WAIT_MS, forgetEndpoint, STREAM_WAIT_MS, untilNamed } from './context.js';
 import { DriverRefusal } from './options.js';
 import { withoutLength } from './pools.js';
+import { leaveSandbox } from './sandbox-routes.js';
+
+/** What is ready only then comes too late: the engine is, or is about to be, told of a failure. */
+const TOO_LATE_MS = CALL_LIMIT_MS - 100;
 
 const DOCKER_ID = /^[0-9a-z]{25,64}$/;
 
@@ -20,6 +24,7 @@ export class EndpointDriver {
 
   async create(request: libnetwork.CreateEndpoint): Promise<object> {
     const { state, cluster, calls, dataplane, host } = this.#context;
+    const began = performance.now();
     const asked = request.Interface ?? { Address: '', AddressIPv6: '', MacAddress: '' };
     const ip = withoutLength(asked.Address);
     const ip6 = withoutLength(asked.AddressIPv6);
@@ -65,6 +70,8 @@ export class EndpointDriver {
       const key = `${ref.network}.${ref.tenant}-${record.endpointId}`;
       await cluster.until(() => cluster.mirror.endpoints.has(key), cluster.synced ? STREAM_WAIT_MS : 0);
       await dataplane.attach(ready);
+      if (performance.now() - began > TOO_LATE_MS)
+        throw new DriverRefusal('the interface was made too late and is removed again; try again, and see netplugin status');
       for (const address of [ready.ip, ready.ip6]) if (address) state.reservations.delete(reservationKey(ref, address));
       return answer(ready, asked);
     } catch (error) {
@@ -129,8 +136,10 @@ export class EndpointDriver {
     const record = state.endpoints.get(endpointId);
     // What is unknown here, netmaster is told of by the periodic comparison with the engine.
     if (!record) return {};
+    // Where nobody heard of its leaving.
+    leaveSandbox(this.#context, endpointId);
     await dataplane
-      .detach(record)
+      .detach(state.endpoints.get(endpointId) ?? record)
       .catch((err: unknown) => log.warn({ err, endpoint: endpointId }, 'an interface could not be removed; the next apply does it'));
     await forgetEndpoint(this.#context, record, FLUSH_WAIT_MS);
     return {};
@@ -158,17 +167,7 @@ export class EndpointDriver {
   }
 
   leave(endpointId: string): object {
-    const { state, routes } = this.#context;
-    const record = state.endpoints.get(endpointId);
-    if (!record || record.sandboxKey === undefined) return {};
-    const { sandboxKey, dnsRoute, ...rest } = record;
-    state.endpoints.set(endpointId, rest);
-    if (dnsRoute !== true) return {};
-    const heir = state.endpoints.values().find((e) => e.sandboxKey === sandboxKey && e.stage === 'ready');
-    if (heir) {
-      state.endpoints.set(heir.endpointId, { ...heir, dnsRoute: true });
-      routes.moveTo(sandboxKey, heir);
-    }
+    leaveSandbox(this.#context, endpointId);
     return {};
   }
 }

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import http from 'node:http';
+import { join } from 'node:path';
 import { heapInUse } from '@contiv/observe/testing';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { openRig } from '../testing/rig.js';
 import { driverRoutes } from './server.js';
 
@@ -110,6 +112,49 @@ describe('driver socket', () => {
     await r.call('NetworkDriver.Leave', { NetworkID: NET, EndpointID: EP });
     expect(r.moved).toEqual(['/var/run/docker/netns/s1 02:02:0a:01:02:01']);
     expect(r.state.endpoints.get(second)?.dnsRoute).toBe(true);
+  });
+
+  it('the DNS route moves also when nobody heard of the leaving', async () => {
+    const r = await rig();
+    r.master.addNetwork('default', 'net', '10.1.2.0');
+    await attach(r);
+    const second = `c${EP.slice(1)}`;
+    await attach(r, second);
+    await r.call('NetworkDriver.DeleteEndpoint', { NetworkID: NET, EndpointID: EP });
+    expect(r.moved).toEqual(['/var/run/docker/netns/s1 02:02:0a:01:02:01']);
+    expect(r.state.endpoints.get(second)?.dnsRoute).toBe(true);
+  });
+
+  it('closes no connection by itself: an engine of 20.10 repeats a call that meets the end of one without its contents', async () => {
+    const r = await rig();
+    const agent = new http.Agent({ keepAlive: true });
+    const headers = await new Promise<http.IncomingHttpHeaders>((resolve, reject) => {
+      const socketPath = join(r.dir, 'plugins', 'netplugin.sock');
+      const req = http.request({ socketPath, path: '/Plugin.Activate', method: 'POST', agent }, (res) => {
+        res.resume().on('end', () => resolve(res.headers));
+      });
+      req.on('error', reject).end('{}');
+    });
+    agent.destroy();
+    expect(headers).toMatchObject({ connection: 'keep-alive' });
+    expect(headers['keep-alive']).toBeUndefined();
+  });
+
+  it('takes back what it made too late for the engine', async () => {
+    const r = await rig();
+    r.master.addNetwork('default', 'net', '10.1.2.0');
+    const now = performance.now.bind(performance);
+    const addPort = r.datapath.addPort.bind(r.datapath);
+    let late = 0;
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + late);
+    r.datapath.addPort = async (port) => {
+      await addPort(port);
+      late = 4_850;
+    };
+    const { created } = await attach(r).finally(() => clock.mockRestore());
+    expect(created).toMatchObject({ status: 500, body: { Err: expect.stringMatching(/made too late/) } });
+    await expect.poll(() => r.datapath.ports.size + r.state.endpoints.size).toBe(0);
+    expect(r.master.paths()).toContain('POST /plugin/deleteEndpoint');
   });
 
   it('hands on the sentence of netmaster and leaves nothing behind', async () => {
@@ -245,9 +290,11 @@ describe('driver socket', () => {
     const r = await rig();
     expect(await r.raw('POST', '/NetworkDriver.DeleteEndpoint', '')).toEqual({ status: 200, text: '{}' });
     expect(await r.raw('POST', '/NetworkDriver.EndpointOperInfo', '')).toEqual({ status: 200, text: '{"Value":{}}' });
-    const refused = await r.raw('POST', '/NetworkDriver.CreateEndpoint', '');
-    expect(refused.status).toBe(500);
-    expect(refused.text).toMatch(/netplugin was restarted during this call.*try again/);
+    for (const call of ['CreateEndpoint', 'ProgramExternalConnectivity']) {
+      const refused = await r.raw('POST', `/NetworkDriver.${call}`, '');
+      expect(refused.status).toBe(500);
+      expect(refused.text).toMatch(/netplugin was restarted during this call.*try again/);
+    }
     expect((await r.raw('POST', '/NetworkDriver.DeleteEndpoint', '{}')).status).toBe(400);
   });
 

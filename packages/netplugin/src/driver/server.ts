@@ -7,9 +7,9 @@ import { MasterError } from '@contiv/client';
 import { libnetwork } from '@contiv/docker';
 import type { Logger, Metrics } from '@contiv/observe';
 import type { z } from 'zod';
-import type { DriverContext } from './context.js';
+import { CALL_LIMIT_MS, type DriverContext } from './context.js';
 import { EndpointDriver } from './endpoints.js';
-import { HARMLESS } from './harmless.js';
+import { harmlessAnswer } from './harmless.js';
 import { IpamDriver } from './ipam.js';
 import { NetworkDriver } from './networks.js';
 import { DriverRefusal } from './options.js';
@@ -17,7 +17,6 @@ import { PLUGIN_CONTENT_TYPE as CONTENT_TYPE, Publication } from './publication.
 import { PublishedPorts } from './published.js';
 
 const MAX_BODY = 1024 * 1024;
-const CALL_LIMIT_MS = 4_900;
 /** A netmaster that has not answered for so long is why a call was not done in time. */
 const SILENCE_MS = 2_000;
 
@@ -120,6 +119,8 @@ export class DriverServer {
     this.#options = options;
     this.#whyLate = () => context.calls.silentFor(SILENCE_MS);
     this.#server = http.createServer({ requestTimeout: 10_000, headersTimeout: 10_000 }, (req, res) => void this.#serve(req, res));
+    // An engine that sends a call on a connection we close in this moment repeats it, and 20.10 does so without its contents.
+    this.#server.keepAliveTimeout = 0;
     this.#publication = new Publication(this.#server, options.socket);
   }
 
@@ -155,7 +156,7 @@ export class DriverServer {
       this.#options.log.debug({ call: path, ms: Math.round(performance.now() - began) }, 'driver call');
       reply(res, 200, answer);
     } catch (error) {
-      const harmless = error instanceof NoContents ? HARMLESS.get(path) : undefined;
+      const harmless = error instanceof NoContents ? harmlessAnswer(path, '') : undefined;
       if (harmless) return reply(res, 200, harmless);
       const sentence = sentenceOf(error);
       const bad = error instanceof BadRequest;
