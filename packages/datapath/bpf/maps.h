@@ -18,7 +18,8 @@
 /* Copies of one broadcast: so many local ports, and as many other hosts. */
 #define MAX_COPIES 512
 
-/* Never used by a program: its size tells a later loader what the other tables mean. */
+/* Never used by a program: its size tells a later loader what the other tables mean. The first entry is the agent's: the index that a port was
+ * given last. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, CONTIV_SCHEMA);
@@ -88,6 +89,7 @@ struct port {
 	__u32 vni;
 	__u32 group;
 	__be32 ip;
+	/* Taken over from the tables of another schema: it stays where it is, and so does the flag PORT_IN_HOST. */
 	__u16 index;
 	__u8 mac[6];
 	__u8 flags;

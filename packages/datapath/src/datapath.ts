@@ -134,7 +134,7 @@ export class KernelDatapath implements Datapath {
       this.#links = new PortLinks(this.#netlink, instance, (vni) => this.#mtuOf(vni));
       this.#shaper = new Shaper(this.#netlink, instance);
       this.#counting = new Counting(map);
-      this.#places = new Places(this.#links, this.#counting);
+      this.#places = new Places(this.#links, this.#counting, map('schema'));
       this.#stations = new Stations(map('stations'));
       const table = (name: TableName): Table => new Table(name, map(name));
       const depart: Replaced = (key, before, after) => {
@@ -186,7 +186,7 @@ export class KernelDatapath implements Datapath {
       });
       this.#attachments.open();
       this.#configuration.write();
-      this.#places.find(this.#tables.ports);
+      this.#places.find(this.#tables.ports, this.#programs.earlier);
       if (!this.#attachments.staged) this.#attachments.exchange();
       if (this.#uplinks.any) this.#watches.push(setInterval(() => this.#watchUplinks(), UPLINK_WATCH_MS).unref());
       this.#watches.push(setInterval(() => this.#watchUnderlay(), UNDERLAY_WATCH_MS).unref());

@@ -8,7 +8,7 @@ import { type PolicyRule, parseIpv4 } from '@contiv/model';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DNS_DEVICE, PORT_GROUP } from './kernel/names.js';
 import { findObject } from './kernel/probe.js';
-import { endpointKey, u32Key, vtepBytes } from './maps/layout.js';
+import { endpointKey, portNumber, u32Key, vtepBytes } from './maps/layout.js';
 import { endpointOf } from './maps/tables.js';
 import { BLUE, Pair, RED, VTEPS } from './testing/pair.js';
 
@@ -34,9 +34,13 @@ beforeAll(async () => {
   execFileSync('clang', [...flags, '-c', fileURLToPath(new URL('../bpf/contiv.bpf.c', import.meta.url)), '-o', successor]);
   pair = await Pair.make(INSTANCE, [
     [RED, 1, 'one'],
+    [RED, 5, 'one'],
     [RED, 2, 'one'],
     [RED, 3, 'two'],
   ]);
+  // So that numbers have a gap.
+  await leave(5);
+  await pair.applyAll();
 });
 afterAll(async () => {
   await pair.destroy();
@@ -55,6 +59,23 @@ const programOn = async (link: string, hook: string): Promise<string> => {
   const out = await pair.hosts.one.sh(`tc filter show dev ${link} ${hook}`);
   return / id (\d+) /.exec(out)?.[1] ?? '';
 };
+
+/** By which containers are known outside, by interface index. */
+async function numbers(): Promise<Map<number, number>> {
+  const dump: unknown = JSON.parse(await pair.hosts.one.inside(`bpftool map dump pinned ${PINS}/maps/ports -j`));
+  const bytes = (entry: object, name: string) => Buffer.from((Reflect.get(entry, name) as string[]).map(Number));
+  return new Map((dump as object[]).map((entry) => [bytes(entry, 'key').readUInt32LE(0), portNumber(bytes(entry, 'value')).index]));
+}
+
+async function leave(last: number): Promise<void> {
+  const container = pair.at(RED, last);
+  await pair.workers.one.call('removePort', container.port.name);
+  container.remove();
+  pair.placed.splice(
+    pair.placed.findIndex((placed) => placed.container === container),
+    1,
+  );
+}
 
 it('writes nothing when nothing is to be changed', async () => {
   for (const side of SIDES) expect(await pair.apply(side)).toEqual(NOTHING);
@@ -93,11 +114,15 @@ describe('without losing a packet', () => {
     const object = { rebuilt, successor, original: undefined }[version];
     const links = ['contivvx', portName(1), portName(2)];
     const before = await Promise.all(links.map((link) => programOn(link, 'ingress')));
+    const known = await numbers();
+    expect(new Set(known.values())).toEqual(new Set([1, 3]));
     await underPings(async () => {
       await pair.restart('one', object);
       await pair.applyAll();
       expect(await pair.apply('one')).toEqual(NOTHING);
     });
+    // With another one, connections by the host's NAT would be cut.
+    expect(await numbers()).toEqual(known);
     const after = await Promise.all(links.map((link) => programOn(link, 'ingress')));
     for (const [i, id] of after.entries()) expect(id).not.toBe(before[i]);
     // What was replaced is not kept: one set of programs, one set of tables.
@@ -108,6 +133,17 @@ describe('without losing a packet', () => {
     await pair.restart('one', object);
     expect(await pair.apply('one')).toEqual(NOTHING);
   });
+});
+
+it('the number of a container that has left is not given to the next one, whichever agent gives it', async () => {
+  await pair.add(RED, 6, 'one');
+  const gone = Math.max(...(await numbers()).values());
+  await leave(6);
+  await pair.restart('one');
+  await pair.add(RED, 7, 'one');
+  expect(Math.max(...(await numbers()).values())).toBe(gone + 1);
+  await leave(7);
+  await pair.applyAll();
 });
 
 it('a change of a rule among many writes few entries, again after a restart that adopts the rules', async () => {

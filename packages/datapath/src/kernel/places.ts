@@ -1,6 +1,7 @@
 /** The ports of this host: which interface each of them is, and the number by which the programs know it. */
+import type { BpfMap } from '@contiv/syscall';
 import { DatapathError } from '../errors.js';
-import { MAX_PORTS, parsePort, u32Key } from '../maps/layout.js';
+import { MAX_PORTS, portNumber, u32Key } from '../maps/layout.js';
 import type { Table } from '../maps/table.js';
 import type { PortPlace } from '../maps/tables.js';
 import type { Counting } from './counting.js';
@@ -10,12 +11,15 @@ export class Places {
   readonly #links: PortLinks;
   readonly #counting: Counting;
   readonly #byName = new Map<string, PortPlace>();
-  /** Number given last: the next one is looked for behind it, so that what still comes for a container that is gone meets nobody. */
+  /** Its first entry keeps, whatever becomes of this process, the number given last: the next one is looked for behind it, so that what still comes
+   * for a container that is gone meets nobody. */
+  readonly #numbers: BpfMap;
   #lastIndex = 0;
 
-  constructor(links: PortLinks, counting: Counting) {
+  constructor(links: PortLinks, counting: Counting, numbers: BpfMap) {
     this.#links = links;
     this.#counting = counting;
+    this.#numbers = numbers;
   }
 
   /** For tables to be made from. */
@@ -23,14 +27,21 @@ export class Places {
     return this.#byName;
   }
 
-  /** Interfaces and numbers of an earlier start. */
-  find(ports: Table): void {
+  /**
+   * Interfaces and numbers of an earlier start. Outside a container goes by its number: with another one its connections would be cut.
+   * @param earlier the tables of programs of another version, while they are at work.
+   */
+  find(ports: Table, earlier: (name: 'ports' | 'schema') => BpfMap | undefined): void {
+    const taken = new Set<number>();
     for (const [name, link] of this.#links.list()) {
-      const value = ports.get(u32Key(link.index));
-      if (!value) continue;
-      const { index, inHost = false } = parsePort(value);
+      const value = ports.get(u32Key(link.index)) ?? earlier('ports')?.get(u32Key(link.index));
+      const { index, inHost } = value ? portNumber(value) : { index: 0, inHost: false };
+      if (index === 0 || index >= MAX_PORTS || taken.has(index)) continue;
+      taken.add(index);
       this.#byName.set(name, { ifindex: link.index, index, inHost });
     }
+    const given = (numbers: BpfMap | undefined) => numbers?.get(u32Key(0))?.readUInt32LE(0) ?? 0;
+    this.#given(given(this.#numbers) || given(earlier('schema')) || Math.max(0, ...taken));
   }
 
   get(name: string): PortPlace | undefined {
@@ -85,9 +96,14 @@ export class Places {
     for (let i = 0; i < MAX_PORTS - 1; i++) {
       const index = ((this.#lastIndex + i) % (MAX_PORTS - 1)) + 1;
       if (taken.has(index)) continue;
-      this.#lastIndex = index;
+      this.#given(index);
       return index;
     }
     throw new DatapathError(`this host has ${MAX_PORTS - 1} containers in networks of ours already, and no more fit`);
+  }
+
+  #given(index: number): void {
+    this.#lastIndex = index;
+    this.#numbers.set(u32Key(0), u32Key(index));
   }
 }

@@ -35,6 +35,8 @@ export interface Programs {
   readonly map: (name: string) => BpfMap;
   /** Tables that begin empty although an older set is in use: they have to be filled before the programs are exchanged. */
   readonly fresh: readonly string[];
+  /** The table of that name that programs of another version are at work with, where these have one of their own; until `commit`. */
+  readonly earlier: (name: string) => BpfMap | undefined;
   /** Makes this set the instance's own once all interfaces run it: the next start adopts it, older programs go. */
   commit(): void;
   close(): void;
@@ -70,6 +72,7 @@ function adopt(dir: string, hash: string): Programs | undefined {
     programs: byName((name) => program(fds[PROGRAMS.indexOf(name)] ?? -1)),
     map: (name) => need(maps, name),
     fresh: [],
+    earlier: () => undefined,
     commit: () => forgetOthers(dir, hash),
     close: () => {
       for (const fd of fds) if (fd !== undefined) close(fd);
@@ -101,10 +104,16 @@ function load(objectPath: string, dir: string, hash: string): Programs {
       },
     });
   } catch (error) {
-    throw new DatapathError(`the BPF programs cannot be loaded: ${reasonOf(error)}`);
-  } finally {
     for (const map of old.values()) map.close();
+    throw new DatapathError(`the BPF programs cannot be loaded: ${reasonOf(error)}`);
   }
+  const letGo = (which: (name: string) => boolean): void => {
+    for (const [name, map] of [...old].filter(([key]) => which(key))) {
+      old.delete(name);
+      map.close();
+    }
+  };
+  letGo((name) => !fresh.includes(name));
   const program = (name: ProgramName): Program => {
     const fd = object.programs.get(name);
     if (fd === undefined) throw new DatapathError(`${objectPath} has no program ${name}; it belongs to another version`);
@@ -114,7 +123,9 @@ function load(objectPath: string, dir: string, hash: string): Programs {
     programs: byName(program),
     map: (name) => need(object.maps, name),
     fresh,
+    earlier: (name) => old.get(name),
     commit: () => {
+      letGo(() => true);
       // Tables first: programs are adopted only together with the tables they use.
       removeDir(join(dir, NEXT));
       mkdirSync(join(dir, NEXT));
@@ -126,7 +137,10 @@ function load(objectPath: string, dir: string, hash: string): Programs {
       mkdirSync(join(dir, hash), { recursive: true });
       for (const name of PROGRAMS) pin(program(name).fd, join(dir, hash, name));
     },
-    close: () => object.close(),
+    close: () => {
+      letGo(() => true);
+      object.close();
+    },
   };
 }
 

@@ -197,6 +197,12 @@ export function parsePort(bytes: Buffer): PortValue {
   };
 }
 
+/** What stands in a port in the same place in every version: by its number it is known beyond the tables. */
+export const portNumber = (bytes: Buffer): { readonly index: number; readonly inHost: boolean } => ({
+  index: bytes.readUInt16LE(12),
+  inHost: (bytes.readUInt8(20) & PORT_IN_HOST) !== 0,
+});
+
 export const macText = (bytes: Buffer): Mac => [...bytes].map((b) => b.toString(16).padStart(2, '0')).join(':') as Mac;
 
 /** `struct endpoint_key` */
