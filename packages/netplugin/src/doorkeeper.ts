@@ -61,7 +61,7 @@ export class Doorkeeper {
     }
   }
 
-  /** Leaves no socket without anybody behind it: engines would try that for 15 s whenever they look for plugins. */
+  /** Leaves no socket without anybody behind it. */
   stop(): void {
     this.#stopped = true;
     this.#watching?.destroy();
