@@ -5,7 +5,7 @@ import { emptyMirror } from '@contiv/client';
 import type { FlowEvent } from '@contiv/datapath';
 import type { Ipv4 } from '@contiv/model';
 import { createLogger, createMetrics } from '@contiv/observe';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { FakeFlows } from '../testing/fake-datapath.js';
 import { Flows } from './flows.js';
 import { FlowLog } from './log.js';
@@ -13,6 +13,7 @@ import { FlowNames } from './names.js';
 
 const cleanups: (() => void)[] = [];
 afterEach(() => {
+  vi.useRealTimers();
   for (const cleanup of cleanups.splice(0).toReversed()) cleanup();
 });
 
@@ -37,10 +38,8 @@ const denied: FlowEvent = {
   },
 };
 
-test('that records cannot be written is said once, and again when it comes anew', async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'flows-'));
-  cleanups.push(() => rmSync(dir, { recursive: true, force: true }));
-  const place = join(dir, 'flows');
+/** Flows as the agent has them, recorded below `place`. */
+function start(place: string) {
   const lines: string[] = [];
   const source = new FakeFlows();
   const flows = new Flows({
@@ -56,6 +55,18 @@ test('that records cannot be written is said once, and again when it comes anew'
   });
   flows.start();
   cleanups.push(() => flows.stop());
+  return { flows, source, lines };
+}
+
+function directory(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'flows-'));
+  cleanups.push(() => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+test('that records cannot be written is said once, and again when it comes anew', async () => {
+  const place = join(directory(), 'flows');
+  const { flows, source, lines } = start(place);
   for (const round of [1, 2]) {
     rmSync(place, { recursive: true });
     writeFileSync(place, '');
@@ -70,4 +81,22 @@ test('that records cannot be written is said once, and again when it comes anew'
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
   expect(flows.leftOut).toBe(4);
+});
+
+test('a clock that is set back delays no end of a connection', async () => {
+  const { flows, source } = start(directory());
+  const open = { ...denied.connection, denied: false, replied: true };
+  const states = async (): Promise<string[]> => {
+    const found: string[] = [];
+    for await (const { records } of flows.answer({ filter: {}, limit: 10 }, new AbortController().signal))
+      found.push(...records.map(({ state }) => state));
+    return found;
+  };
+  source.table = [open];
+  source.events.push({ kind: 'opened', connection: open });
+  await expect.poll(states).toEqual(['open']);
+  vi.useFakeTimers({ toFake: ['Date'] });
+  vi.setSystemTime(Date.now() - 3_600_000);
+  source.table = [];
+  await expect.poll(states).toEqual([expect.stringMatching(/^(lost|expired)$/)]);
 });

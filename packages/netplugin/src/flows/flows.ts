@@ -50,6 +50,7 @@ export class Flows {
   readonly #leftAtStart: number;
   #timer: NodeJS.Timeout | undefined;
   #sweptAt = 0;
+  #workedAt = 0;
   #sweepMs = 0;
   #logWindow = { second: 0, lines: 0 };
   #unreadable = false;
@@ -148,6 +149,12 @@ export class Flows {
   }
 
   #work(): void {
+    const now = Date.now();
+    if (now < this.#workedAt) {
+      this.#table.setBack(now);
+      this.#sweptAt = 0;
+    }
+    this.#workedAt = now;
     try {
       this.#read();
       if (Date.now() - this.#sweptAt >= Math.max(SWEEP_MS, this.#sweepMs * SWEEP_SHARE)) this.#sweep();

@@ -112,6 +112,11 @@ export class FlowTable {
     }
   }
 
+  /** The clock was set back, to `now`: whatever is known was read before that. */
+  setBack(now: number): void {
+    for (const held of this.#open.values()) held.readAt = Math.min(held.readAt, now - 1);
+  }
+
   #keep(key: string, record: FlowRecord, { started, seen, rule }: TrackedConnection, readAt: number, adopted: boolean): void {
     if (this.room <= 0) this.left++;
     else this.#open.set(key, { record: copy(record), started, seen, readAt, rule, adopted });
