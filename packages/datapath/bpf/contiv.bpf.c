@@ -74,7 +74,7 @@ static __always_inline int forward(struct __sk_buff *skb, const struct config *c
 	reason = is_nd(p) && !(p->flags & ROUTED) ? -1 : check_connection(skb, p, to ? to->group : 0, cfg->epoch);
 	if (reason >= 0)
 		return drop(p->port, reason);
-	if (p->flags & FROM_LIMITED)
+	if (waits(p->flags & FROM_LIMITED))
 		return into_shaper(skb, cfg, SHAPED_OUT | p->port);
 	return send_on(skb, cfg, p, to);
 }
@@ -96,7 +96,7 @@ static __always_inline int flood_ip(struct __sk_buff *skb, const struct config *
 		if (reason >= 0)
 			return drop(p->port, reason);
 	}
-	if (p->flags & FROM_LIMITED)
+	if (waits(p->flags & FROM_LIMITED))
 		return into_shaper(skb, cfg, SHAPED_OUT | SHAPED_FLOOD | p->port);
 	return flood(skb, p->vni, p->port);
 }
@@ -280,7 +280,7 @@ int to_container(struct __sk_buff *skb)
 		return drop(0, DROP_UNKNOWN_PORT);
 	if (skb->mark != FROM_US)
 		return drop(port->index, DROP_FROM_HOST);
-	if (port->flags & PORT_LIMITED)
+	if (waits(port->flags & PORT_LIMITED))
 		return into_shaper(skb, cfg, SHAPED_IN | port->index);
 	count_sent(skb, port->index);
 	/* Of what stays in this namespace the host's own rules may look at marks. */

@@ -91,8 +91,8 @@ static __always_inline int deliver(struct __sk_buff *skb, const struct config *c
 		return is_vlan(p->vni) ? into_uplink(skb, cfg, p) : into_tunnel(skb, cfg, p, to->vtep);
 	if (to->ifindex & IN_HOST)
 		return into_host(skb, to->ifindex & ~IN_HOST);
-	if (to->ifindex & TO_LIMITED)
+	if (waits(to->ifindex & TO_LIMITED))
 		return into_shaper(skb, cfg, SHAPED_IN | to->port);
 	count_sent(skb, to->port);
-	return into_container(skb, to->ifindex);
+	return into_container(skb, to->ifindex & ~TO_LIMITED);
 }

@@ -15,6 +15,19 @@
 /* On its way to everybody. */
 #define SHAPED_FLOOD 0x8000
 
+/* A trial asks where a packet goes in the end: nobody would send on what waited there. */
+#ifdef TRIAL
+#define TURNS 0
+#else
+#define TURNS 1
+#endif
+
+/* Has the packet to wait for its turn? */
+static __always_inline int waits(__u32 limited)
+{
+	return TURNS && limited;
+}
+
 static __always_inline int into_shaper(struct __sk_buff *skb, const struct config *cfg, __u32 turn)
 {
 	skb->priority = SHAPER_CLASSES | (turn & SHAPED_CLASS);

@@ -2,6 +2,7 @@
  * gives it what it is said to have come through, and each tells what it would leave through. Loaded beside the programs at work, with their
  * tables to read and tables of its own for everything that is written; attached to nothing. */
 #define HOOK static __always_inline
+#define TRIAL
 #include "contiv.bpf.c"
 
 /* 0: what the frame came through, 1: what it would leave through. */

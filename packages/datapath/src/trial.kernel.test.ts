@@ -76,6 +76,29 @@ describe('a trial', () => {
     });
   });
 
+  it('says where packets of containers with a bandwidth go, and lets none of them wait', async () => {
+    const give = async (bytesPerSecond: number) => {
+      for (const side of ['one', 'two'] as const) {
+        const desired = pair.desired(side);
+        const limits = bytesPerSecond === 0 ? {} : { group: 7, limit: { bytesPerSecond, burstBytes: 0 } };
+        const ports = desired.ports.map((port) => (port.vni === RED ? { ...port, ...limits } : port));
+        expect(await pair.workers[side].call('apply', { ...desired, ports })).toMatchObject({ failed: [] });
+      }
+    };
+    await give(1_000_000);
+    await withoutTrace(async () => {
+      const [near, far] = await pair.workers.one.call('try', [
+        [from(1), syn(1, 2)],
+        [from(1), syn(1, 3)],
+      ]);
+      expect(near?.fate).toEqual({ to: 'container', port: portOf(2).name });
+      expect(far?.fate).toEqual({ to: 'tunnel', vni: RED, vtep: VTEPS[4].two });
+      const [got] = await pair.workers.two.call('try', [[{ by: 'tunnel', vni: RED, vtep: VTEPS[4].one }, Buffer.from(far?.frame ?? [])]]);
+      expect(got?.fate).toEqual({ to: 'container', port: portOf(3).name });
+    });
+    await give(0);
+  });
+
   it('says why a packet is dropped', async () => {
     const forged = syn(2, 3);
     const stranger: Arrival = { by: 'tunnel', vni: RED, vtep: '10.77.0.99' as (typeof VTEPS)[4]['one'] };
