@@ -8,7 +8,7 @@ import type { Session } from './session.js';
 const KINDS: readonly (readonly [RegExp, ObjectKind])[] = [
   [/^tenant not found/i, 'tenant'],
   [/^network .*not found/i, 'network'],
-  [/^endpointGroup not found/i, 'group'],
+  [/^endpointGroup (\S+ )?not found/i, 'group'],
   [/^policy not found/i, 'policy'],
   [/^netprofile not found/i, 'netprofile'],
   [/^appProfile not found/i, 'app-profile'],
@@ -53,7 +53,8 @@ async function whichName(kind: ObjectKind, asked: string, session: Session, clie
   }
   const names = await namesOfKind(client, kind, tenantFlag);
   const near = didYouMean(nearest(asked, names));
-  if (near !== '' || names.length === 0 || kind === 'endpoint') return near;
+  if (near !== '' || kind === 'endpoint') return near;
+  if (names.length === 0) return `There is none${tenantFlag === undefined || tenantFlag === '' ? '' : ` in the tenant ${tenantFlag}`}`;
   return names.length <= 5 ? `There ${names.length === 1 ? 'is' : 'are'}: ${names.join(', ')}` : '';
 }
 

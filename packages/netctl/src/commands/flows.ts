@@ -63,21 +63,20 @@ export const flows: Run = async (session) => {
     limit: lastOf(flags),
     follow: flags.on('follow'),
   };
-  const wide = session.format === 'wide' || (io.columns ?? 80) >= 160;
-  const width = wide ? undefined : (io.columns ?? 80);
+  const room = { wide: session.format === 'wide', columns: io.columns };
   const past: FlowRecord[] = [];
   let isNow = false;
   for await (const line of (await session.client()).flows(query)) {
     sayMissing(session, line);
     if (line.type === 'flow' && session.structured) session.line(JSON.stringify(line.flow));
-    else if (line.type === 'flow' && isNow) session.line(flowText(line.flow, wide, width));
+    else if (line.type === 'flow' && isNow) session.line(flowText(line.flow, room));
     else if (line.type === 'flow') past.push(line.flow);
     else if (line.type === 'now') {
       isNow = true;
-      if (!session.structured) session.print(flowTable(past, wide, width));
+      if (!session.structured) session.print(flowTable(past, room, true));
     }
   }
-  if (!isNow && !session.structured) session.print(flowTable(past, wide, width));
+  if (!isNow && !session.structured) session.print(flowTable(past, room));
 };
 
 async function present(session: Session, query: FlowQuery): Promise<FlowRecord[]> {
@@ -105,7 +104,7 @@ export const top: Run = async (session) => {
     await new Promise((wake) => setTimeout(wake, seconds * 1_000));
     const after = await present(session, query);
     const rows = topRows(before, after, by, last);
-    const text = () => topTable(rows, by, wide ? undefined : (io.columns ?? 80));
+    const text = () => topTable(rows, by, wide ? undefined : io.columns);
     if (refreshes) session.print(`\u001b[H\u001b[2J${text()}`);
     else return session.show({ seconds, by, rows }, text);
     before = after;

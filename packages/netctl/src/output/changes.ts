@@ -49,6 +49,7 @@ function namesOf(kind: string): readonly string[] {
     appProfile: 'appProfileName',
     service: 'serviceName',
     bgp: 'hostname',
+    aciGw: 'name',
   };
   return ['tenantName', 'policyName', ...(own[kind] === undefined ? [] : [own[kind]])];
 }

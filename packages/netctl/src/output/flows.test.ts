@@ -1,7 +1,7 @@
 import type { FlowRecord } from '@contiv/model';
 import { describe, expect, it } from 'vitest';
 import { duration, service } from '../commands/flows.js';
-import { amount, flowTable } from './flows.js';
+import { amount, flowTable, flowText } from './flows.js';
 import { topRows, topTable } from './top.js';
 
 const flow = (more: Partial<FlowRecord> = {}): FlowRecord => ({
@@ -29,19 +29,33 @@ describe('flows', () => {
       flow(),
       flow({ state: 'denied', verdict: 'deny', dst: { ip: '2001:db8:1111:2222:3333:4444:5555:6666', port: 0 }, protocol: 58 }),
     ];
-    const narrow = lines(flowTable(flows, false, 80));
+    const narrow = lines(flowTable(flows, { wide: false, columns: 80 }));
     expect(narrow.every((line) => line.length <= 80)).toBe(true);
     expect(narrow[0]).toMatch(/^Time +State +From +To +Service +Rule$/);
     expect(narrow[2]).toMatch(/ closed +a-container-wit… +db1 +tcp\/5432 +dbpol:2$/);
     expect(narrow[3]).toMatch(/ denied .* icmp6 +dbpol:2$/);
-    const wide = lines(flowTable(flows, true));
+    const wide = lines(flowTable(flows, { wide: false, columns: 200 }));
     expect(wide.every((line) => line.length <= 200)).toBe(true);
     expect(wide[2]).toMatch(/default .* web .* db .* h1,h2 +5\/4 +500k\/400 +2$/);
   });
 
+  it('are cut only where there is too little room, and never in a pipe or with -o wide', () => {
+    const long = flow({ hosts: ['legacy-swarm-master', 'legacy-swarm-worker0'] });
+    for (const text of [flowTable([long], { wide: true, columns: 80 }), flowTable([long], { wide: true })])
+      expect(lines(text)[2]).toMatch(/a-container-with-a-rather-long-name .* legacy-swarm-master,legacy-swarm-worker0 /);
+    expect(lines(flowTable([long], { wide: false }))[2]).toMatch(/ a-container-with-a-rather-long-name +db1 /);
+    expect(flowText(long, { wide: false })).toMatch(/ a-container-with-a-rather-long-name +db1 /);
+    expect(flowText(long, { wide: false, columns: 80 })).toMatch(/ a-container-wit… +db1 /);
+    expect(flowText(long, { wide: false, columns: 200 })).toMatch(/ a-container-with-a-rath… .* legacy-swarm-master… /);
+    // What comes later stands under the same heads.
+    const [head = ''] = lines(flowTable([], { wide: false, columns: 80 }, true));
+    expect(head.indexOf('Service')).toBe(flowText(long, { wide: false, columns: 80 }).indexOf('tcp/5432'));
+    expect(lines(flowTable([long], { wide: false, columns: 175 }))[2]).toMatch(/legacy-swarm-worker0/);
+  });
+
   it('nothing in a name steers the terminal, and a default is called so', () => {
     const { rule: _rule, policy: _policy, ...rest } = flow({ src: { ip: '10.1.1.1', port: 1, container: 'x\u001b[2J' } });
-    const text = flowTable([rest], false, 80);
+    const text = flowTable([rest], { wide: false, columns: 80 });
     expect(text).not.toContain('\u001b');
     expect(lines(text)[2]).toMatch(/default$/);
   });
@@ -86,5 +100,7 @@ describe('top', () => {
   it('fits 80 columns', () => {
     const text = topTable(topRows([], [at(1, T, 100)], 'connection', 9), 'connection', 80);
     expect(lines(text).every((line) => line.length <= 80)).toBe(true);
+    const rows = topRows([], [at(1, T, 100, { tenant: 'a-tenant-with-a-long-name' })], 'connection', 9);
+    expect(topTable(rows, 'connection')).toMatch(/a-tenant-with-a-long-name +a-container-with-a-rather-long-name/);
   });
 });

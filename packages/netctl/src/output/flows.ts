@@ -67,25 +67,52 @@ const WIDE: readonly Part[] = [
   { head: 'Seconds', width: 7, cell: (f) => String(Math.max(0, Math.round((f.time - f.start) / 1_000))) },
 ];
 
-function fitted(text: string, width: number): string {
-  const letters = Array.from(printable(text));
-  return letters.length <= width ? letters.join('').padEnd(width) : `${letters.slice(0, width - 1).join('')}…`;
+/** What there is to print into. */
+export interface Room {
+  /** Every column was asked for. */
+  readonly wide: boolean;
+  /** Columns of the terminal; absent where there is none, and nothing is cut. */
+  readonly columns?: number | undefined;
 }
 
-const joined = (parts: readonly Part[], cell: (part: Part) => string): string =>
-  parts
-    .map((part) => fitted(cell(part), part.width))
-    .join('  ')
-    .trimEnd();
-
-/** One connection. `width`: columns of the terminal, unless everything is wanted. */
-export function flowText(flow: FlowRecord, wide: boolean, width = 80): string {
-  return joined(wide ? WIDE : narrow(width), (part) => part.cell(flow));
+interface Layout {
+  readonly parts: readonly Part[];
+  readonly cut: boolean;
 }
 
-/** All of them, under their heads. */
-export function flowTable(flows: readonly FlowRecord[], wide: boolean, width = 80): string {
-  const parts = wide ? WIDE : narrow(width);
-  const heads = [joined(parts, (part) => part.head), joined(parts, (part) => '-'.repeat(part.head.length))];
-  return `${[...heads, ...flows.map((flow) => flowText(flow, wide, width))].join('\n')}\n`;
+const lengthOf = (parts: readonly Part[]): number => parts.reduce((sum, part) => sum + part.width, 2 * (parts.length - 1));
+
+/** For lines that come one by one: of those that are still to come nobody knows the longest name. */
+function fixedLayout({ wide, columns }: Room): Layout {
+  if (wide || columns === undefined) return { parts: wide ? WIDE : narrow(80), cut: false };
+  return { parts: lengthOf(WIDE) <= columns ? WIDE : narrow(columns), cut: true };
+}
+
+/** As wide as what is in it, with as many columns as there is room for; only where there is too little, names are cut. */
+function tableLayout(flows: readonly FlowRecord[], { wide, columns }: Room): Layout {
+  const whole = (parts: readonly Part[]): Part[] =>
+    parts.map((part) => ({ ...part, width: Math.max(part.head.length, ...flows.map((flow) => Array.from(part.cell(flow)).length)) }));
+  if (wide || columns === undefined) return { parts: whole(wide ? WIDE : narrow(80)), cut: false };
+  const fitting = [WIDE, narrow(columns)].map(whole).find((parts) => lengthOf(parts) <= columns);
+  return fitting ? { parts: fitting, cut: false } : { parts: narrow(columns), cut: true };
+}
+
+function line({ parts, cut }: Layout, cell: (part: Part) => string): string {
+  const fitted = (part: Part): string => {
+    const letters = Array.from(printable(cell(part)));
+    const kept = cut && letters.length > part.width ? [...letters.slice(0, part.width - 1), '…'] : letters;
+    return kept.join('') + ' '.repeat(Math.max(0, part.width - kept.length));
+  };
+  return parts.map(fitted).join('  ').trimEnd();
+}
+
+const heads = (layout: Layout): string[] => [line(layout, (part) => part.head), line(layout, (part) => '-'.repeat(part.head.length))];
+
+/** A connection that comes after others. */
+export const flowText = (flow: FlowRecord, room: Room): string => line(fixedLayout(room), (part) => part.cell(flow));
+
+/** All of them, under their heads; `more`: others come after them. */
+export function flowTable(flows: readonly FlowRecord[], room: Room, more = false): string {
+  const layout = more ? fixedLayout(room) : tableLayout(flows, room);
+  return `${[...heads(layout), ...flows.map((flow) => line(layout, (part) => part.cell(flow)))].join('\n')}\n`;
 }

@@ -70,13 +70,14 @@ const clip = (text: string, width: number): string =>
         .slice(0, width - 1)
         .join('')}…`;
 
-/** @param width of the terminal; everything when absent. */
+/** @param width of the terminal; nothing is cut when absent. */
 export function topTable(rows: readonly TopRow[], by: TopBy, width?: number): string {
-  const name = width === undefined ? 64 : Math.max(10, Math.floor((width - 46) / 2));
+  const name = width === undefined ? Number.POSITIVE_INFINITY : Math.max(10, Math.floor((width - 46) / 2));
+  const tenant = width === undefined ? Number.POSITIVE_INFINITY : 10;
   const columns = [
     column('Bit/s', (r: TopRow) => amount(r.bitsPerSecond)),
     column('Packets/s', (r: TopRow) => amount(r.packetsPerSecond)),
-    column('Tenant', (r: TopRow) => clip(r.tenant, 10)),
+    column('Tenant', (r: TopRow) => clip(r.tenant, tenant)),
     column('From', (r: TopRow) => clip(r.from, name)),
     column('To', (r: TopRow) => clip(r.to, name)),
     by === 'connection' ? column('Service', (r: TopRow) => r.service) : column('Conns', (r: TopRow) => amount(r.connections)),

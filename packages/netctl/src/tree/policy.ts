@@ -102,7 +102,7 @@ export const policy: Branch = {
       name: 'rule-add',
       summary: 'Add a rule to a policy',
       details:
-        'Of the rules that match a connection, the one with the highest priority decides, and of several one that denies; without any the posture of the tenant does (netctl tenant create --posture). Answers belong to their connection and need no rule. Groups, networks, addresses and ports may be lists, separated by commas, of up to 64 each.',
+        'Of the rules that match a connection, the one with the highest priority decides, among equals one that denies; without any, the posture of the tenant does (netctl tenant create --posture). Answers belong to their connection and need no rule. Groups, networks, addresses and ports may be lists, separated by commas, of up to 64 each.',
       args: [{ name: 'policy', of: 'policy' }, { name: 'rule id' }],
       missing: ruleMissing,
       flags: [
