@@ -122,6 +122,11 @@ test('diff ends with 1 when there is something to do', async () => {
   expect(await call(['diff', '-f', 'c.yaml'])).toEqual({ status: 0, out: '', err: '' });
 });
 
+test('export prints words that other tools would take for truth values as text', async () => {
+  server.get('/api/v1/intent', { apiVersion: 'contiv/v1', aciGw: { enforcePolicies: 'yes', includeCommonTenant: 'no' } });
+  expect((await call(['export'])).out).toContain('  enforcePolicies: "yes"\n  includeCommonTenant: "no"\n');
+});
+
 test('export prints what apply takes', async () => {
   const intent = {
     apiVersion: 'contiv/v1',

@@ -6,9 +6,10 @@ export function jsonText(value: unknown): string {
   return harmless(`${JSON.stringify(value, null, 2)}\n`);
 }
 
+/** Read alike by tools that still take `yes` and `no` for truth values. */
 export async function yamlText(value: unknown): Promise<string> {
   const { stringify } = await import('yaml');
-  return harmless(stringify(value, { lineWidth: 0 }));
+  return harmless(stringify(value, { lineWidth: 0, compat: 'yaml-1.1' }));
 }
 
 /** JSON and YAML both know `\uXXXX` inside strings, and outside of strings neither has control characters but line ends. */

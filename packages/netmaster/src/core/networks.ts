@@ -18,6 +18,7 @@ export function putNetwork(state: State, input: NetworkInput): Plan<void> {
     return answer(undefined);
   }
   const layout = { v4: plan4(input.subnet, input.gateway), v6: plan6(input.ipv6Subnet, input.ipv6Gateway) };
+  refuseUnusable(input, layout);
   refuseEmpty(input, layout);
   refuseOverlap(state, input, layout);
   refuseUnfit(global.record, input);
@@ -83,6 +84,30 @@ function refuseOverlap(state: State, input: NetworkInput, layout: Layout): void 
   const other4 = state.overlapping4(input.tenantName, v4.asked);
   if (other4 !== undefined)
     throw new Refusal('conflict', `network ${name(other4)} conflicts with subnet ${input.subnet}`, subnetsOf(input.tenantName));
+}
+
+/** Addresses that no interface in a network can have (RFC 6890, RFC 4291 §2.4). */
+const UNUSABLE4 = [
+  { what: 'those of "this host"', first: 0, last: 0x00ff_ffff },
+  { what: 'loopback addresses', first: 0x7f00_0000, last: 0x7fff_ffff },
+  { what: 'multicast addresses', first: 0xe000_0000, last: 0xefff_ffff },
+];
+const UNUSABLE6 = [
+  { what: 'loopback addresses', first: 0n, last: 1n },
+  { what: 'link-local addresses', first: 0xfe80n << 112n, last: (0xfec0n << 112n) - 1n },
+  { what: 'multicast addresses', first: 0xff00n << 112n, last: (1n << 128n) - 1n },
+];
+
+function refuseUnusable({ subnet, ipv6Subnet }: NetworkInput, { v4, v6 }: Layout): void {
+  const found4 = UNUSABLE4.find(({ first, last }) => v4.asked.first <= last && first <= v4.asked.last);
+  const found6 = v6 && UNUSABLE6.find(({ first, last }) => v6.base <= last && first <= v6.last);
+  for (const [text, found] of [[subnet, found4] as const, [ipv6Subnet, found6] as const])
+    if (found)
+      throw new Refusal(
+        'invalid',
+        `subnet ${text} holds ${found.what}, which no container can have`,
+        'take a private one, such as 10.1.0.0/16 or fd00:1::/64',
+      );
 }
 
 /** Nobody could ever get an address of it. */
