@@ -1,5 +1,5 @@
 /**
- * A change of more keys than one transaction takes (etcd: 128), made whole or not at all:
+ * A change of more than one transaction takes (etcd: 128 keys, 1.5 MiB), made whole or not at all:
  *
  * 1. `bigChange` is put: from now on no other write of a master passes, for each compares that the key is absent.
  * 2. All writes are put below `journal/`; until here anybody may remove both keys, and nothing has happened.
