@@ -418,6 +418,19 @@ describe('endpoint groups', () => {
     expect((await m.get('/api/v1/endpointGroups/')).body).toHaveLength(1);
   });
 
+  test('a pool of millions of addresses is judged at once', async () => {
+    await m.tenant('blue');
+    await m.network('blue:big', vxlan('10.0.0.0/8', { gateway: '10.200.0.1' }));
+    const begun = performance.now();
+    expect((await m.group('blue:g', 'big', { ipPool: '10.0.0.1-10.255.255.254' })).line).toBe('ip address 10.200.0.1 is not available');
+    expect((await m.group('blue:g', 'big', { ipPool: '10.0.0.1-10.199.255.255' })).status).toBe(200);
+    expect((await m.group('blue:h', 'big', { ipPool: '10.100.0.0-10.100.0.9' })).line).toBe('ip address 10.100.0.0 is not available');
+    expect((await m.group('blue:h', 'big', { ipPool: '10.201.0.0-10.255.255.255' })).line).toBe(
+      'ip address 10.255.255.255 is not available',
+    );
+    expect(performance.now() - begun).toBeLessThan(400);
+  });
+
   test('network and pool are not changed; posting the same is fine', async () => {
     await m.network('default:o', vxlan('10.2.1.0/24'));
     await m.group('default:g', 'n', { ipPool: '10.1.1.10-10.1.1.20' });
@@ -638,6 +651,18 @@ describe('transport', () => {
     expect((await send(JSON.stringify({ tenantName: 't', x: 'y'.repeat(70_000) }))).text).toBe(
       'the request body is too large\nat most 65536 bytes are taken here\n',
     );
+  });
+
+  test('a path that cannot be read is refused like anything else', async () => {
+    for (const key of ['%ZZ', 'a'.repeat(1_100)]) {
+      const { status, text } = await m.get(`/api/v1/tenants/${key}/`);
+      expect([status, text.includes('FST_'), text.length < 600]).toEqual([500, false, true]);
+    }
+    const problem = await m.call('GET', '/api/v1/tenants/%ZZ/', undefined, { accept: 'application/problem+json' });
+    expect(problem).toMatchObject({
+      status: 400,
+      body: { code: 'invalid', detail: "'/api/v1/tenants/%ZZ/' is not a valid url component" },
+    });
   });
 
   test('unknown paths are 404; lists that cannot fill are empty', async () => {

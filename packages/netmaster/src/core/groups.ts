@@ -1,5 +1,5 @@
 /** Rules of endpoint groups (spec/contiv §1.4, §6.2). */
-import { type EndpointGroupInput, formatPrefix, groupKey, ipv4FromNumber, networkKey, Refusal } from '@contiv/model';
+import { type EndpointGroupInput, formatPrefix, groupKey, ipv4FromNumber, networkKey, overlaps4, Refusal } from '@contiv/model';
 import { answer, Draft, holds, type Plan } from './plan.js';
 import { type Entry, type GroupRecord, keys } from './records.js';
 import type { State } from './state.js';
@@ -81,11 +81,17 @@ function refusePool(state: State, atNetwork: string, pool: string): void {
     throw new Refusal('invalid', `bad ip-pool ${pool}, EPG ip-pool must be a subset of network ${formatPrefix(v4.prefix)}`);
   const usage = state.usage(atNetwork);
   const pools = state.pools(atNetwork);
-  for (let n = range.first; n <= range.last; n++) {
-    const barred = n < v4.usable.first || n > v4.usable.last || n === v4.gateway;
-    if (barred || usage.v4.has(n) || pools.some((p) => n >= p.first && n <= p.last))
-      throw new Refusal('conflict', `ip address ${ipv4FromNumber(n)} is not available`);
-  }
+  // The lowest address that is not free, found by what is taken: a pool may have millions.
+  let lowest = Number.POSITIVE_INFINITY;
+  const taken = (n: number) => {
+    if (n >= range.first && n <= range.last) lowest = Math.min(lowest, n);
+  };
+  if (range.first < v4.usable.first) taken(range.first);
+  if (range.last > v4.usable.last) taken(Math.max(range.first, v4.usable.last + 1));
+  if (v4.gateway !== undefined) taken(v4.gateway);
+  for (const other of pools) if (overlaps4(other, range)) taken(Math.max(other.first, range.first));
+  for (const n of usage.v4.keys()) taken(n);
+  if (lowest <= range.last) throw new Refusal('conflict', `ip address ${ipv4FromNumber(lowest)} is not available`);
 }
 
 /** What the group refers to; touched when it is attached, so that it cannot be deleted at the same time. */

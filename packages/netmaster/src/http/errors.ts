@@ -17,6 +17,9 @@ const TITLES: Readonly<Record<string, string>> = {
   internal: 'Internal error',
 };
 
+/** Characters of a sentence that repeats what was sent. */
+const MOST = 500;
+
 /** The refusal an error stands for; `undefined` for a fault of our own. */
 export function refusalOf(error: unknown, bodyLimit?: number): Refusal | undefined {
   if (error instanceof Refusal) return error;
@@ -30,7 +33,7 @@ export function refusalOf(error: unknown, bodyLimit?: number): Refusal | undefin
       'the request body is too large',
       bodyLimit === undefined ? '' : `at most ${bodyLimit} bytes are taken here`,
     );
-  return typeof status === 'number' && status >= 400 && status < 500 ? new Refusal('invalid', message) : undefined;
+  return typeof status === 'number' && status >= 400 && status < 500 ? new Refusal('invalid', message.slice(0, MOST)) : undefined;
 }
 
 export async function sendError(logger: Logger, request: FastifyRequest, reply: FastifyReply, error: unknown): Promise<void> {

@@ -29,6 +29,8 @@ export async function buildServer(context: Context, prefix = ''): Promise<Fastif
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1_024 },
     http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: 5_000 },
     exposeHeadRoutes: false,
+    // Of paths that cannot be read, before there is a route.
+    frameworkErrors: (error, request, reply) => void sendError(context.logger, request, reply, error),
   });
   // Bodies are JSON whatever the Content-Type says (spec/contiv §1.1); shapes are checked by the handlers, whose sentences are Contiv's.
   app.removeAllContentTypeParsers();
