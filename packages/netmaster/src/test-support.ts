@@ -1,6 +1,7 @@
 /** A netmaster on a store in memory, spoken to without a socket. For tests. */
 import { createMetrics, silentLogger } from '@contiv/observe';
 import { MemoryStore, type Store } from '@contiv/store';
+import { expect } from 'vitest';
 import { defaultGlobal } from './core/global.js';
 import { createMaster, type Master } from './master.js';
 
@@ -91,3 +92,15 @@ export async function startTestMaster(
     },
   };
 }
+
+/** The body of a VXLAN network. */
+export const vxlan = (subnet: string, more: Record<string, unknown> = {}) => ({ encap: 'vxlan', subnet, ...more });
+
+/** What the inspection of a network says of its addresses; `undefined` where that does not matter. */
+export const ranges = (allocated: string | undefined, available: string | undefined) =>
+  expect.objectContaining({
+    Oper: expect.objectContaining({
+      ...(allocated === undefined ? {} : { allocatedIPAddresses: allocated }),
+      ...(available === undefined ? {} : { availableIPAddresses: available }),
+    }),
+  });
