@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import { ApiError, ConnectionError, messageOf } from '../errors.js';
 import { isObject, parseJson } from '../json.js';
+import { Liveness } from './liveness.js';
 
 /** Certificates for engines; the host name is always checked when `verify` is set. */
 export interface EngineTls {
@@ -48,7 +49,11 @@ export class EngineClient {
   version = '1.24';
   readonly #tls: EngineTls | undefined;
   readonly #agent: HttpAgent;
-  /** Told of every outcome: undefined for an answer of any status, else what kept it from coming. */
+  readonly #liveness: Liveness;
+  /**
+   * Told of every outcome: undefined for an answer of any status, else what kept it from coming. An answer that is merely late tells
+   * nothing of the engine: one hung container must not make its node a dead one. Whether the engine is alive is what `ping` asks.
+   */
   readonly #report: (failure: ConnectionError | undefined) => void;
   /** Requests and raw connections that are open, ended when the engine is given up. */
   readonly #open = new Set<{ destroy(error?: Error): unknown }>();
@@ -61,6 +66,7 @@ export class EngineClient {
     this.#tls = tls;
     this.#report = report;
     const keep = { keepAlive: true, maxSockets: 32, maxFreeSockets: 2, scheduling: 'lifo' as const, timeout: 60_000 };
+    this.#liveness = new Liveness(addr, (timeoutMs) => this.dial(timeoutMs));
     this.#agent = tls === undefined ? new HttpAgent(keep) : new HttpsAgent({ ...keep, ...this.#tlsOptions() });
   }
 
@@ -103,14 +109,15 @@ export class EngineClient {
       // An error after the answer has begun reaches whoever reads the answer.
       let begun: IncomingMessage | undefined;
       const endAfter = (ms: number | undefined, reason: string) =>
-        ms === undefined ? undefined : setTimeout(() => (begun ?? request).destroy(new Error(reason)), ms);
+        ms === undefined ? undefined : setTimeout(() => (begun ?? request).destroy(new LateError(reason)), ms);
       const headersTimer = endAfter(options.headersTimeoutMs, 'no answer in time');
       const wholeTimer = endAfter(options.timeoutMs, 'no complete answer in time');
-      const dial = endAfter(DIAL_TIMEOUT_MS, 'i/o timeout');
+      let dial: NodeJS.Timeout | undefined;
       request.on('socket', (socket) => {
         socket.setNoDelay(true);
-        if (!socket.connecting) clearTimeout(dial);
-        else socket.once('connect', () => clearTimeout(dial));
+        if (!socket.connecting) return;
+        dial = setTimeout(() => request.destroy(new Error('i/o timeout')), DIAL_TIMEOUT_MS);
+        socket.once('connect', () => clearTimeout(dial));
       });
       const abort = () => request.destroy(new Error('aborted'));
       if (options.signal?.aborted === true) abort();
@@ -138,8 +145,18 @@ export class EngineClient {
     });
   }
 
+  /** Whether the engine answers at all. @throws ConnectionError */
+  async ping(timeoutMs: number): Promise<void> {
+    try {
+      await this.#liveness.ask(timeoutMs);
+    } catch (error) {
+      throw error instanceof ConnectionError ? error : this.#failed(error);
+    }
+    this.#report(undefined);
+  }
+
   /** A raw connection for hijacked requests; both halves close separately. @throws ConnectionError */
-  dial(): Promise<Socket> {
+  dial(timeoutMs = DIAL_TIMEOUT_MS): Promise<Socket> {
     return new Promise((resolve, reject) => {
       const tls = this.#tls;
       const tcp = connectTcp({
@@ -152,7 +169,7 @@ export class EngineClient {
       });
       const socket: Socket =
         tls === undefined ? tcp : connectTls({ socket: tcp, host: this.host, servername: servername(this.host), ...this.#tlsOptions() });
-      const timer = setTimeout(() => socket.destroy(new Error('i/o timeout')), DIAL_TIMEOUT_MS);
+      const timer = setTimeout(() => socket.destroy(new Error('i/o timeout')), timeoutMs);
       this.#open.add(socket);
       const fail = (error: Error) => {
         clearTimeout(timer);
@@ -166,7 +183,7 @@ export class EngineClient {
         clearTimeout(timer);
         socket.off('error', fail);
         socket.on('close', () => this.#open.delete(socket));
-        this.#report(undefined);
+        // No word of the engine yet: the kernel takes connections for a frozen one too.
         resolve(socket);
       });
     });
@@ -202,10 +219,13 @@ export class EngineClient {
     const failure = new ConnectionError(
       `Cannot connect to the Docker daemon at ${scheme}://${this.addr}. Is the docker daemon running? (${detail})`,
     );
-    this.#report(failure);
+    if (!(error instanceof LateError)) this.#report(failure);
     return failure;
   }
 }
+
+/** The engine had time enough for this one answer. */
+class LateError extends Error {}
 
 /** `host:port`, IPv6 in brackets. */
 export function splitHostPort(addr: string): { host: string; port: number } {

@@ -345,7 +345,7 @@ export class Engine {
     const wait = this.failures > 0 && this.healthy ? Math.min(usual, LIVENESS_AGAIN_MS) : usual * (0.8 + Math.random() * 0.4);
     this.#livenessTimer = setTimeout(() => {
       this.client
-        .call('GET', '/_ping', { unversioned: true, timeoutMs: LIVENESS_TIMEOUT_MS })
+        .ping(LIVENESS_TIMEOUT_MS)
         .catch(() => {})
         .finally(() => {
           if (!this.stopped) this.#scheduleLiveness();
