@@ -7,7 +7,7 @@ import { isObject, type Json, numberAt, objectAt, printJson, stringAt } from '..
 import { type Context, flag, readJson, sendJson, type UpgradeContext } from './context.js';
 import { ListFilters } from './filters.js';
 import { hijack, proxy } from './proxy.js';
-import { listContainers, printRow } from './ps.js';
+import { listContainers, PS_FILTERS, printRow } from './ps.js';
 
 /** Containers and what runs in them. */
 type Located = Pick<Context, 'cluster' | 'params'>;
@@ -23,7 +23,7 @@ export function owner(context: Located): Found {
 
 export async function list(context: Context): Promise<void> {
   const { cluster, query, manager } = context;
-  const filters = ListFilters.parse(query.get('filters'));
+  const filters = ListFilters.parse(query.get('filters'), PS_FILTERS);
   const named = filters.get('node');
   const byName = manager.containerNameRefreshFilter !== '' && filters.get('name').includes(manager.containerNameRefreshFilter);
   if (byName || (manager.refreshOnNodeFilter && named.length > 0)) {
@@ -162,12 +162,16 @@ export async function remove(context: Context): Promise<void> {
 export async function rename(context: Context): Promise<void> {
   const { engine, container } = owner(context);
   const name = (context.query.get('name') ?? '').replace(/^\//, '');
-  context.cluster.assertNameFree(name);
-  await proxy(context, engine, {
-    path: `/containers/${container.id}/rename`,
-    query: `?name=${encodeURIComponent(name)}`,
-    afterwards: async () => void (await engine.refreshContainer(container.id)),
-  });
+  const release = context.cluster.reserveName(name);
+  try {
+    await proxy(context, engine, {
+      path: `/containers/${container.id}/rename`,
+      query: `?name=${encodeURIComponent(name)}`,
+      afterwards: async () => void (await engine.refreshContainer(container.id)),
+    });
+  } finally {
+    release();
+  }
 }
 
 export async function commit(context: Context): Promise<void> {

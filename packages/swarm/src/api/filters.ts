@@ -1,3 +1,4 @@
+import { goDuration } from '../duration.js';
 import { ApiError } from '../errors.js';
 import { isObject } from '../json.js';
 
@@ -8,8 +9,12 @@ export class ListFilters {
     this.#values = values;
   }
 
-  /** `{"key":{"value":true}}` or the old `{"key":["value"]}`. @throws ApiError */
-  static parse(text: string | null): ListFilters {
+  /**
+   * `{"key":{"value":true}}` or the old `{"key":["value"]}`.
+   * @param known keys there are; all by default. One that is misspelt must not select everything, for what is listed is removed next.
+   * @throws ApiError
+   */
+  static parse(text: string | null, known?: ReadonlySet<string>): ListFilters {
     const values = new Map<string, string[]>();
     if (text === null || text.trim() === '') return new ListFilters(values);
     let parsed: unknown;
@@ -20,6 +25,8 @@ export class ListFilters {
     }
     if (!isObject(parsed)) throw new ApiError(400, 'invalid filter: an object is expected');
     for (const [key, given] of Object.entries(parsed)) {
+      if (known?.has(key) === false)
+        throw new ApiError(400, `invalid filter '${key.slice(0, 64)}': it is none of ${[...known].sort().join(', ')}`);
       if (Array.isArray(given)) values.set(key, given.map(String));
       else if (isObject(given))
         values.set(
@@ -67,6 +74,14 @@ export class ListFilters {
     if (['false', '0'].includes(value)) return false;
     throw new ApiError(400, `Invalid filter: 'type'='${key}'`);
   }
+}
+
+/** A filter's moment in milliseconds since 1970: so long ago (`24h`), seconds since 1970, or a date. @throws ApiError */
+export function momentOf(text: string, now: number): number {
+  const ago = goDuration(text);
+  const moment = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) * 1000 : ago === undefined ? Date.parse(text) : now - ago;
+  if (Number.isNaN(moment)) throw new ApiError(400, `invalid filter: '${text.slice(0, 64)}' is neither a time nor a duration such as 24h`);
+  return moment;
 }
 
 /** Patterns that could run for long on a short name are not tried. */

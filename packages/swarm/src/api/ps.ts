@@ -14,6 +14,10 @@ export interface PsQuery {
 
 export type Held = { readonly engine: Engine; readonly container: Container };
 
+export const PS_FILTERS: ReadonlySet<string> = new Set(
+  'ancestor before exited expose health id is-task label name network node publish since status volume'.split(' '),
+);
+
 /** @param everything newest first. */
 export function listContainers(everything: readonly Held[], query: PsQuery): Held[] {
   const { filters } = query;
@@ -46,8 +50,9 @@ function matches(filters: ListFilters, engine: Engine, { id, facts, view }: Cont
   const networks = Object.entries(facts.networks);
   const isTask = filters.bool('is-task');
   const any = (key: string, holds: (wanted: string) => boolean): boolean => !filters.has(key) || filters.get(key).some(holds);
+  const name = view.names[0] ?? '';
   return (
-    filters.match('name', (view.names[0] ?? '').replace(/^\//, '')) &&
+    (filters.match('name', name.replace(/^\//, '')) || filters.match('name', name)) &&
     filters.match('id', id) &&
     filters.labels('label', view.labels) &&
     filters.match('status', facts.state) &&

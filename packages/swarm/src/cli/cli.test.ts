@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { expandRange, parseDiscovery, parseFile } from '../discovery/entries.js';
-import { goDuration, parseFlags } from './flags.js';
+import { goDuration } from '../duration.js';
+import { parseFlags } from './flags.js';
 import { Fatal, manageOptions } from './manage-options.js';
 import { MANAGE } from './specs.js';
 

@@ -1,9 +1,10 @@
 import type { Lease, Store } from '@contiv/store';
 import { isHostPort } from '../discovery/entries.js';
 import { nodesKey, openDiscoveryStore, pause, watchDiscovery } from '../discovery/watch.js';
+import { goDuration } from '../duration.js';
 import { messageOf } from '../errors.js';
 import { Log } from '../log.js';
-import { goDuration, type Parsed } from './flags.js';
+import type { Parsed } from './flags.js';
 import { discoveryOf, discoveryUrl, Fatal, heartbeatOf, pairs } from './manage-options.js';
 
 type Env = Readonly<Record<string, string | undefined>>;

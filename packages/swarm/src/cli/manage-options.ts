@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import type { ServerTls } from '../api/server.js';
 import { type DiscoveryUrl, isHostPort, parseDiscovery } from '../discovery/entries.js';
+import { goDuration } from '../duration.js';
 import { messageOf } from '../errors.js';
 import { FILTERS, type Filter } from '../scheduler/filters.js';
 import { type Strategy, strategyNamed } from '../scheduler/strategy.js';
-import { goDuration, type Parsed } from './flags.js';
+import type { Parsed } from './flags.js';
 
 /** A refusal of the command line, as the classic manager words it. */
 export class Fatal extends Error {

@@ -56,6 +56,8 @@ export class Cluster {
   readonly options: ClusterOptions;
   readonly #members = new Map<string, Engine>();
   readonly #pendingCreates = new Set<Pending>();
+  /** Names that renames are about to give. */
+  readonly #pendingNames = new Set<string>();
   readonly #listeners = new Set<ClusterListener>();
   readonly #validating = new Set<Engine>();
   readonly #timer: NodeJS.Timeout;
@@ -269,6 +271,15 @@ export class Cluster {
     const full = `/${name.replace(/^\//, '')}`;
     if (this.engines.some((engine) => engine.containers.named(full) !== undefined)) throw nameConflict(name);
     for (const { view } of this.#pendingCreates) if (view.names.includes(full)) throw nameConflict(name);
+    if (this.#pendingNames.has(full)) throw nameConflict(name);
+  }
+
+  /** Keeps a name for a container that is being renamed, until the answer is called. @throws ApiError as `assertNameFree` */
+  reserveName(name: string): () => void {
+    this.assertNameFree(name);
+    const full = `/${name}`;
+    this.#pendingNames.add(full);
+    return () => this.#pendingNames.delete(full);
   }
 
   /**
@@ -413,9 +424,11 @@ export class Cluster {
 
   /** Pulls on one engine with the client's credentials. @throws MissingImageError, ApiError */
   async pull(engine: Engine, image: string, options: { platform?: string; registryAuth?: string }): Promise<void> {
+    // An id is in no registry, but another engine may hold it.
     if (/^[0-9a-f]{64}$/.test(image)) {
-      throw new ApiError(400, `invalid repository name (${image}), cannot specify 64-byte hexadecimal strings`);
+      throw new MissingImageError(new ApiError(400, `invalid repository name (${image}), cannot specify 64-byte hexadecimal strings`));
     }
+    if (/^sha256:[0-9a-f]{64}$/.test(image)) throw new MissingImageError(new ApiError(404, `No such image: ${image}`));
     const { repository, tag, digest } = parseReference(image);
     const search = new URLSearchParams({ fromImage: repository, tag: digest || tag || 'latest' });
     if (options.platform !== undefined) search.set('platform', options.platform);

@@ -43,11 +43,19 @@ export function demandOf(body: Json, name: string): Demand {
     networkMode,
     exposedPorts: Object.keys(objectAt(body, 'ExposedPorts')),
     portBindings: bindingsOf(portMap(objectAt(host, 'PortBindings'))),
+    replaces: replacedBy(labels, name),
     dependencies,
     constraints: requirements(labels, 'constraint'),
     affinities: requirements(labels, 'affinity'),
     whitelists: requirements(labels, 'whitelist'),
   };
+}
+
+/** Compose makes the new container first and removes the old one before it starts it: says which by its label, or by the name meanwhile. */
+function replacedBy(labels: Readonly<Record<string, string>>, name: string): string {
+  const label = labels['com.docker.compose.replace'];
+  if (label === undefined) return '';
+  return /^[0-9a-f]{12,64}$/.test(label) ? label : (/^([0-9a-f]{12})_/.exec(name)?.[1] ?? '');
 }
 
 /** A container that is being created, as other decisions must see it. */

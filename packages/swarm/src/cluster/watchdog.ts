@@ -56,9 +56,10 @@ export class Watchdog {
   }
 
   async #failover(engine: Engine): Promise<void> {
-    if (!this.#active() || engine.healthy) return;
     for (const container of engine.held()) {
       if (!reschedulesOnFailure(container.view.labels) || nameOf(container) === '') continue;
+      // A move may take minutes: meanwhile the node may be back with all it has, or another manager the primary.
+      if (!this.#active() || engine.healthy) return;
       try {
         await this.#move(engine, container, false);
       } catch (error) {

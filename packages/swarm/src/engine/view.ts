@@ -153,8 +153,8 @@ function printedRow(row: Row, labels: Readonly<Record<string, string>>, holder: 
 export function bindingsOf(
   map: Readonly<Record<string, readonly { HostIp?: string | undefined; HostPort?: string | undefined }[] | null | undefined>>,
 ): PortBinding[] {
-  return Object.values(map).flatMap((list) =>
-    (list ?? []).map((entry) => ({ hostIp: entry.HostIp ?? '', hostPort: entry.HostPort ?? '' })),
+  return Object.entries(map).flatMap(([port, list]) =>
+    (list ?? []).map((entry) => ({ protocol: port.split('/')[1] ?? 'tcp', hostIp: entry.HostIp ?? '', hostPort: entry.HostPort ?? '' })),
   );
 }
 

@@ -30,7 +30,10 @@ const port: Filter = {
           ),
       );
     }
-    return nodes.filter((node) => !demand.portBindings.some((wanted) => node.containers.some((container) => clashes(wanted, container))));
+    const goes = ({ id }: ContainerView) => demand.replaces !== '' && id.startsWith(demand.replaces);
+    return nodes.filter(
+      (node) => !demand.portBindings.some((wanted) => node.containers.some((container) => !goes(container) && clashes(wanted, container))),
+    );
   },
   describe: (demand) =>
     demand.networkMode === 'host'
@@ -43,6 +46,7 @@ function clashes(wanted: PortBinding, container: ContainerView): boolean {
   return container.portBindings.some(
     (bound) =>
       bound.hostPort === wanted.hostPort &&
+      bound.protocol === wanted.protocol &&
       (bound.hostIp === wanted.hostIp || ANY_ADDRESS.has(bound.hostIp) || ANY_ADDRESS.has(wanted.hostIp)),
   );
 }

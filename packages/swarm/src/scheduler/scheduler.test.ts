@@ -108,7 +108,11 @@ describe('filters', () => {
   ];
 
   test('the report names what was asked, up to the filter that failed', () => {
-    const wanted = demand({ portBindings: [{ hostIp: '', hostPort: '80' }], affinities: ['image==~foo'], constraints: ['node==node-9'] });
+    const wanted = demand({
+      portBindings: [{ protocol: 'tcp', hostIp: '', hostPort: '80' }],
+      affinities: ['image==~foo'],
+      constraints: ['node==node-9'],
+    });
     expect(refusal(wanted, two)).toBe(
       'Unable to find a node that satisfies the following conditions \n[port 80 (Bridge mode)]\n[available container slots]\n[image==foo (soft=true)]\n[node==node-9]',
     );
@@ -132,8 +136,8 @@ describe('filters', () => {
     ).toEqual(['odd']);
   });
   test('ports: any address clashes with one, different addresses do not', () => {
-    const busy = node('busy', { containers: [container({ portBindings: [{ hostIp: '10.0.0.1', hostPort: '80' }] })] });
-    const on = (hostIp: string) => demand({ portBindings: [{ hostIp, hostPort: '80' }] });
+    const busy = node('busy', { containers: [container({ portBindings: [{ protocol: 'tcp', hostIp: '10.0.0.1', hostPort: '80' }] })] });
+    const on = (hostIp: string) => demand({ portBindings: [{ protocol: 'tcp', hostIp, hostPort: '80' }] });
     expect(refusal(on(''), [busy])).toContain('[port 80 (Bridge mode)]');
     expect(spread(on('10.0.0.2'), [busy])).toEqual(['busy']);
     const host = node('host', { containers: [container({ networkMode: 'host', exposedPorts: ['80/tcp'] })] });

@@ -17,6 +17,7 @@ export interface ContainerView {
 }
 
 export interface PortBinding {
+  readonly protocol: string;
   readonly hostIp: string;
   readonly hostPort: string;
 }
@@ -53,6 +54,8 @@ export interface Demand {
   readonly networkMode: string;
   readonly exposedPorts: readonly string[];
   readonly portBindings: readonly PortBinding[];
+  /** Beginning of the id of a container whose ports it takes over; empty for none. */
+  readonly replaces: string;
   /** Names or ids of containers that must be on the same node, with the flag that said so. */
   readonly dependencies: readonly { readonly flag: string; readonly text: string; readonly container: string }[];
   readonly constraints: readonly string[];
@@ -68,6 +71,7 @@ export const EMPTY_DEMAND: Demand = {
   networkMode: '',
   exposedPorts: [],
   portBindings: [],
+  replaces: '',
   dependencies: [],
   constraints: [],
   affinities: [],
