@@ -11,10 +11,12 @@ import { ListFilters } from './filters.js';
 import { encodePath, proxy } from './proxy.js';
 import { answer } from './volumes.js';
 
+const IMAGE_FILTERS: ReadonlySet<string> = new Set(['before', 'dangling', 'label', 'node', 'reference', 'since']);
+
 /** Images: one row per id over all engines; pulls, imports and loads go to every healthy engine. */
 export function list(context: Context): void {
   const { cluster, query } = context;
-  const filters = ListFilters.parse(query.get('filters'));
+  const filters = ListFilters.parse(query.get('filters'), IMAGE_FILTERS);
   const dangling = filters.bool('dangling');
   const engines = cluster.engines.filter((engine) => filters.exact('node', engine.name) || filters.exact('node', engine.id));
   const rows = new Map<string, Image>();

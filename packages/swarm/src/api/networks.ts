@@ -3,16 +3,18 @@ import type { Engine } from '../engine/engine.js';
 import { ApiError, messageOf } from '../errors.js';
 import { isObject, type Json, objectAt, printJson, stringAt } from '../json.js';
 import { type Context, readJson, sendEmpty, sendJson } from './context.js';
-import { ListFilters } from './filters.js';
+import { ListFilters, momentOf } from './filters.js';
 import { proxy } from './proxy.js';
 
 /** Networks: a shared one is shown once, unprefixed, whatever id each engine gave it; an engine's own as `node/name`. */
 const BUILTIN = new Set(['none', 'host', 'bridge']);
 const ARRIVAL_MS = 10_000;
 
+const NETWORK_FILTERS: ReadonlySet<string> = new Set(['dangling', 'driver', 'id', 'label', 'name', 'node', 'scope', 'type']);
+
 export function list(context: Context): void {
   const { cluster, query } = context;
-  const filters = ListFilters.parse(query.get('filters'));
+  const filters = ListFilters.parse(query.get('filters'), NETWORK_FILTERS);
   for (const type of filters.get('type')) {
     if (type !== 'custom' && type !== 'builtin') throw new ApiError(400, `Invalid filter: 'type'='${type}'`);
   }
@@ -156,8 +158,50 @@ async function arrive(context: Context, name: string): Promise<void> {
   }
 }
 
+const PRUNE_FILTERS: ReadonlySet<string> = new Set(['label', 'label!', 'until']);
+
+/**
+ * `docker network prune`. An engine asked to do it would take away a shared network that it has no container on, though containers of
+ * other engines use it: what is in use is known here alone.
+ */
+export async function prune(context: Context): Promise<void> {
+  const { cluster, query } = context;
+  const filters = ListFilters.parse(query.get('filters'), PRUNE_FILTERS);
+  const until = filters.get('until').map((text) => momentOf(text, Date.now()));
+  const drivers = cluster.options.sharedDrivers;
+  await Promise.allSettled(cluster.healthyEngines.flatMap((engine) => [engine.refreshNetworks(), engine.refreshContainers()]));
+  const all = allNetworks(cluster.engines);
+  const removed: string[] = [];
+  for (const found of distinct(all, drivers)) {
+    const { engine, network } = found;
+    const copies = all.filter((other) => networkKey(other, drivers) === networkKey(found, drivers));
+    const created = Date.parse(stringAt(network, 'Created'));
+    const goes =
+      !BUILTIN.has(network.Name) &&
+      network.Ingress !== true &&
+      network.ConfigOnly !== true &&
+      filters.labels('label', network.Labels) &&
+      !filters.get('label!').some((label) => new ListFilters(new Map([['label', [label]]])).labels('label', network.Labels)) &&
+      until.every((moment) => created < moment) &&
+      copies.every((copy) => copy.engine.healthy && !endpoints(copy).some(({ facts }) => facts.running));
+    if (!goes) continue;
+    const shown = isShared(network, drivers) ? network.Name : `${engine.name}/${network.Name}`;
+    // As on an engine: what cannot be removed stays, and is not among what was.
+    await removeCopies(context, copies, shown).then(
+      () => removed.push(shown),
+      (error: unknown) => context.manager.log.warn(`network ${shown} was not pruned: ${messageOf(error)}`),
+    );
+  }
+  sendJson(context, 200, { NetworksDeleted: removed });
+}
+
 export async function remove(context: Context): Promise<void> {
-  const copies = copiesOf(context);
+  await removeCopies(context, copiesOf(context), context.params[0] ?? '');
+  sendEmpty(context, 204);
+}
+
+/** @throws ApiError when the network is still there */
+async function removeCopies(context: Context, copies: readonly FoundNetwork[], reference: string): Promise<void> {
   const failures: unknown[] = [];
   let removed = 0;
   for (const { engine, network } of copies) {
@@ -172,10 +216,9 @@ export async function remove(context: Context): Promise<void> {
   }
   await Promise.allSettled(copies.map(({ engine }) => engine.refreshNetworks()));
   const [failure] = failures;
-  if (failure !== undefined && (removed === 0 || context.cluster.network(context.params[0] ?? '').length > 0)) {
+  if (failure !== undefined && (removed === 0 || context.cluster.network(reference).length > 0)) {
     throw failure instanceof ApiError ? failure : new ApiError(500, messageOf(failure));
   }
-  sendEmpty(context, 204);
 }
 
 /** `connect` and `disconnect`, on the container's engine and under that engine's own id of the network. */

@@ -1,4 +1,4 @@
-import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { Engine } from '../engine/engine.js';
@@ -83,6 +83,7 @@ export async function relay(
     const lower = name.toLowerCase();
     if (!HOP_HEADERS.has(lower) && !OWN_HEADERS.has(lower)) response.appendHeader(name, answer.rawHeaders[i + 1] ?? '');
   }
+  closeUnlessRead(context.request, response);
   const afterwards = () => Promise.resolve(options.afterwards?.(status)).catch(() => {});
   if (status === 204 || status === 304 || answer.headers['content-length'] === '0') {
     // The head is the whole answer: the client goes on as soon as it has it.
@@ -119,6 +120,20 @@ export async function relay(
   });
 }
 
+/**
+ * To be called before the head of an answer is written. What is left of a body that nobody reads would be taken for the next request,
+ * and its sender may wait to be rid of it: it has half a second for reading the answer, then the connection ends.
+ */
+export function closeUnlessRead(request: IncomingMessage, response: ServerResponse): void {
+  if (request.complete) return;
+  response.setHeader('Connection', 'close');
+  response.on('finish', () => {
+    request.unpipe();
+    request.resume();
+    setTimeout(() => request.socket.destroy(), 500).unref();
+  });
+}
+
 function forwarded(headers: IncomingMessage['headers']): OutgoingHttpHeaders {
   const result: OutgoingHttpHeaders = {};
   for (const [name, value] of Object.entries(headers))
@@ -142,7 +157,11 @@ export async function hijack(context: UpgradeContext, engine: Engine, path?: str
     return;
   }
   const lines = [`${request.method} ${enginePath(context, engine, path)} HTTP/1.1`];
-  for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) lines.push(`${request.rawHeaders[i]}: ${request.rawHeaders[i + 1]}`);
+  for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
+    const [name = '', value = ''] = request.rawHeaders.slice(i, i + 2);
+    // An engine that refuses goes on with HTTP: unless it closes, the client's next request would reach that one engine and not us.
+    lines.push(`${name}: ${name.toLowerCase() === 'connection' ? `${value}, close` : value}`);
+  }
   upstream.write(`${lines.join('\r\n')}\r\n\r\n`);
   if (head.length > 0) upstream.write(head);
   splice(socket, upstream);

@@ -84,7 +84,7 @@ export const ROUTES: readonly Route[] = [
 
   route('GET', '/networks', networks.list),
   route('POST', '/networks/create', networks.create),
-  route('POST', '/networks/prune', system.prune),
+  route('POST', '/networks/prune', networks.prune),
   route('POST', '/networks/{}/connect', networks.change('connect')),
   route('POST', '/networks/{}/disconnect', networks.change('disconnect')),
   route('GET', '/networks/{}', networks.inspect),

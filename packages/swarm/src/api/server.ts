@@ -7,7 +7,7 @@ import { compareVersions } from '../engine/engine.js';
 import { ApiError, ConnectionError, messageOf } from '../errors.js';
 import { printJson } from '../json.js';
 import { type Context, type Manager, SWARM_VERSION } from './context.js';
-import { refuse } from './proxy.js';
+import { closeUnlessRead, refuse } from './proxy.js';
 import { ROUTES, type Route } from './routes.js';
 
 export interface ServerTls {
@@ -52,6 +52,9 @@ export function createApiServer(options: ServerOptions): Server {
     keepAliveTimeout: 75_000,
     maxHeaderSize: 1024 * 1024,
     noDelay: true,
+    // Clients that vanish without a word while they follow events or a silent container would be kept for ever.
+    keepAlive: true,
+    keepAliveInitialDelay: 30_000,
   };
   const server =
     tls === undefined
@@ -103,7 +106,8 @@ async function serve(options: ServerOptions, request: IncomingMessage, response:
   } catch (error) {
     if (gone.signal.aborted) return;
     if (!(error instanceof ApiError) && !(error instanceof ConnectionError)) {
-      manager.log.error(`${request.method} ${request.url?.slice(0, 200)}: ${messageOf(error)}`);
+      // Without the query: build arguments may be secrets.
+      manager.log.error(`${request.method} ${request.url?.split('?', 1)[0]?.slice(0, 200)}: ${messageOf(error)}`);
       manager.log.debug(error instanceof Error ? (error.stack ?? '') : '');
     }
     if (response.headersSent) {
@@ -111,12 +115,7 @@ async function serve(options: ServerOptions, request: IncomingMessage, response:
       return;
     }
     const body = `${printJson({ message: messageOf(error) })}\n`;
-    // What is left of an unread body would be taken for the next request, and may have no end.
-    if (!request.complete) {
-      response.setHeader('Connection', 'close');
-      response.on('finish', () => setTimeout(() => request.socket.destroy(), 500).unref());
-      request.resume();
-    }
+    closeUnlessRead(request, response);
     response.writeHead(error instanceof ApiError ? error.status : 500, {
       'Content-Type': 'application/json',
       'Content-Length': Buffer.byteLength(body),

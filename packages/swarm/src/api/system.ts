@@ -77,8 +77,8 @@ export function info(context: Context): void {
     MemTotal: sum((engine) => engine.totalMemory),
     GenericResources: null,
     DockerRootDir: '',
-    HttpProxy: env.http_proxy ?? '',
-    HttpsProxy: env.https_proxy ?? '',
+    HttpProxy: withoutCredentials(env.http_proxy),
+    HttpsProxy: withoutCredentials(env.https_proxy),
     NoProxy: env.no_proxy ?? '',
     Name: hostname(),
     Labels: null,
@@ -93,6 +93,11 @@ export function info(context: Context): void {
     SecurityOptions: null,
     Warnings: null,
   });
+}
+
+/** As an engine shows it. */
+function withoutCredentials(proxy = ''): string {
+  return proxy.replace(/^(\w+:\/\/)[^/]*@/, '$1xxxxx:xxxxx@');
 }
 
 export function version(context: Context): void {

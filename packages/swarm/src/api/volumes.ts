@@ -8,10 +8,12 @@ import { type Context, readJson, sendEmpty, sendJson } from './context.js';
 import { ListFilters } from './filters.js';
 import { proxy } from './proxy.js';
 
+const VOLUME_FILTERS: ReadonlySet<string> = new Set(['dangling', 'driver', 'label', 'name', 'node']);
+
 /** Volumes: local ones as `node/name`, those of shared drivers bare and once. */
 export function list(context: Context): void {
   const { cluster, query } = context;
-  const filters = ListFilters.parse(query.get('filters'));
+  const filters = ListFilters.parse(query.get('filters'), VOLUME_FILTERS);
   const dangling = filters.bool('dangling');
   const seen = new Set<string>();
   const rows = cluster.engines.flatMap((engine) =>

@@ -127,7 +127,8 @@ export type Volume = z.infer<typeof volumeSchema>;
 
 export const eventSchema = z.looseObject({
   Type: text,
-  Action: text,
+  // Holds the whole command of an exec.
+  Action: z.string().catch(''),
   Actor: z.looseObject({ ID: text, Attributes: labels }).optional(),
   status: z.string().optional(),
   id: z.string().optional(),
