@@ -313,6 +313,10 @@ describe('TLS', () => {
       );
       expect(text).not.toContain('Healthy');
     });
+    const operators = ['--host', 'tcp://127.0.0.1:3376', '--tlsverify'];
+    expect((await rig.swarm('list', '--health', ...operators, ...tls('good'))).text).toMatch(/127\.0\.0\.1:2801 +Healthy/);
+    expect((await rig.swarm('node', 'active', MASTER, ...operators, ...tls('good'))).text).toContain(`node ${MASTER} is active`);
+    expect((await rig.swarm('list', '--health', '--host', 'tcp://127.0.0.1:3376')).text).toContain('--tlsverify if it asks for TLS');
     expect((await secure(3376, 'foreign', 'ps')).code).not.toBe(0);
     expect((await rig.through(3376).try(['ps'])).code).not.toBe(0);
     expect((await rig.inside(['curl', '-sk', '--max-time', '3', 'https://127.0.0.1:3376/_ping'])).code).not.toBe(0);

@@ -4,7 +4,7 @@ import { LEVELS, type Level, Log } from '../log.js';
 import { runManager } from '../manage.js';
 import { type FlagSpec, helpOf, type Parsed, parseFlags, UsageError } from './flags.js';
 import { runJoin, runList } from './join.js';
-import { manageOptions } from './manage-options.js';
+import { manageOptions, tlsOptions } from './manage-options.js';
 import { listHealth, setNodeState } from './node.js';
 import { GLOBAL, JOIN, LIST, MANAGE, NODE } from './specs.js';
 
@@ -25,7 +25,8 @@ const COMMANDS: readonly Command[] = [
     title: 'List nodes in a cluster',
     usage: 'swarm list [OPTIONS] <discovery>',
     flags: LIST,
-    run: async (flags) => print(flags.bool('health') ? await listHealth(flags.text('host')) : lines(await runList(flags, process.env))),
+    run: async (flags) =>
+      print(flags.bool('health') ? await listHealth(flags.text('host'), tlsOptions(flags)) : lines(await runList(flags, process.env))),
   },
   {
     name: 'manage',
@@ -70,7 +71,7 @@ async function runNode(flags: Parsed): Promise<void> {
   const [action = '', node] = flags.args;
   if (!['drain', 'active'].includes(action) || node === undefined || flags.args.length !== 2)
     throw new UsageError('swarm node drain|active NODE is expected');
-  print(await setNodeState(flags.text('host'), action, node));
+  print(await setNodeState(flags.text('host'), tlsOptions(flags), action, node));
 }
 
 /** Exit status of the program. */

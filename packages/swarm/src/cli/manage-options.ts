@@ -134,7 +134,8 @@ export function pairs(list: readonly string[], flag: string): Record<string, str
   );
 }
 
-function tlsOptions(flags: Parsed): ServerTls | undefined {
+/** What the flags say of TLS; undefined without it. @throws Fatal */
+export function tlsOptions(flags: Parsed): ServerTls | undefined {
   const [ca, cert, key] = [flags.text('tlscacert'), flags.text('tlscert'), flags.text('tlskey')];
   const verify = flags.bool('tlsverify');
   if (!flags.bool('tls') && !verify) {

@@ -1,19 +1,29 @@
-import { request } from 'node:http';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import type { ServerTls } from '../api/server.js';
 import { readText } from '../engine/client.js';
 import { isObject, numberAt, parseJson, stringAt, stringsAt } from '../json.js';
 import { Fatal } from './manage-options.js';
 
 /** What operators ask of a running manager. */
-async function ask(host: string, method: string, path: string): Promise<unknown> {
+async function ask(host: string, tls: ServerTls | undefined, method: string, path: string): Promise<unknown> {
   const unix = host.startsWith('unix://') ? host.slice(7) : undefined;
   const url = new URL(host.replace(/^(?:tcp:\/\/)?/, 'http://'));
-  const where = unix === undefined ? { host: url.hostname, port: url.port || 2375 } : { socketPath: unix };
+  const where = unix === undefined ? { host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port || 2375 } : { socketPath: unix };
   const answer = await new Promise<{ status: number; text: string }>((resolve, reject) => {
-    const call = request({ ...where, method, path }, (reply) => {
+    const take = (reply: IncomingMessage): void => {
       readText(reply).then((text) => resolve({ status: reply.statusCode ?? 500, text }), reject);
-    });
+    };
+    const call =
+      tls === undefined
+        ? httpRequest({ ...where, method, path }, take)
+        : httpsRequest({ ...where, method, path, ...credentials(tls) }, take);
     call.on('error', (error) =>
-      reject(new Fatal(`cannot reach the manager at ${host}: ${error.message}; give its address with --host or DOCKER_HOST`)),
+      reject(
+        new Fatal(
+          `cannot reach the manager at ${host}: ${error.message}; give its address with --host or DOCKER_HOST${tls === undefined ? ', and --tlsverify if it asks for TLS' : ''}`,
+        ),
+      ),
     );
     call.end();
   });
@@ -22,8 +32,15 @@ async function ask(host: string, method: string, path: string): Promise<unknown>
   return body;
 }
 
-export async function listHealth(host: string): Promise<string> {
-  const rows = await ask(host, 'GET', '/nodes/health');
+const credentials = ({ cert, key, ca, verify }: ServerTls) => ({
+  cert,
+  key,
+  rejectUnauthorized: verify,
+  ...(ca === undefined ? {} : { ca }),
+});
+
+export async function listHealth(host: string, tls?: ServerTls): Promise<string> {
+  const rows = await ask(host, tls, 'GET', '/nodes/health');
   const table = [['NODE', 'ADDRESS', 'STATUS', 'CONTAINERS', 'VERSION', 'ERROR']];
   for (const row of Array.isArray(rows) ? rows : []) {
     const drained = isObject(row) && row.Drained === true ? ' (drained)' : '';
@@ -47,7 +64,7 @@ export async function listHealth(host: string): Promise<string> {
     .join('\n')}\n`;
 }
 
-export async function setNodeState(host: string, action: string, node: string): Promise<string> {
-  const answer = await ask(host, 'POST', `/nodes/${encodeURIComponent(node)}/${action}`);
+export async function setNodeState(host: string, tls: ServerTls | undefined, action: string, node: string): Promise<string> {
+  const answer = await ask(host, tls, 'POST', `/nodes/${encodeURIComponent(node)}/${action}`);
   return `${[...stringsAt(answer, 'Messages'), `node ${node} is ${action === 'drain' ? 'drained' : 'active'}`].join('\n')}\n`;
 }

@@ -19,6 +19,14 @@ const ADVERTISE: FlagSpec = {
 };
 const HEARTBEAT: FlagSpec = { names: ['heartbeat'], kind: 'text', value: '60s', usage: 'period between each heartbeat' };
 
+const TLS: readonly FlagSpec[] = [
+  { names: ['tls'], kind: 'bool', value: false, usage: 'use TLS; implied by --tlsverify' },
+  { names: ['tlsverify'], kind: 'bool', value: false, usage: 'use TLS and verify the other side' },
+  { names: ['tlscacert'], kind: 'text', usage: 'trust only certificates of this CA' },
+  { names: ['tlscert'], kind: 'text', usage: 'path to the certificate' },
+  { names: ['tlskey'], kind: 'text', usage: 'path to the key' },
+];
+
 export const MANAGE: readonly FlagSpec[] = [
   { names: ['strategy'], kind: 'text', value: 'spread', usage: 'placement strategy: spread, binpack, random' },
   { names: ['filter', 'f'], kind: 'list', value: FILTERS.map((filter) => filter.name), usage: 'filters to use, in this order' },
@@ -26,11 +34,7 @@ export const MANAGE: readonly FlagSpec[] = [
   { names: ['replication'], kind: 'bool', value: false, usage: 'replicate the manager' },
   { names: ['replication-ttl'], kind: 'text', value: '20s', usage: 'time a leader may be silent' },
   ADVERTISE,
-  { names: ['tls'], kind: 'bool', value: false, usage: 'use TLS; implied by --tlsverify' },
-  { names: ['tlsverify'], kind: 'bool', value: false, usage: 'use TLS and verify the other side' },
-  { names: ['tlscacert'], kind: 'text', usage: 'trust only certificates of this CA' },
-  { names: ['tlscert'], kind: 'text', usage: 'path to the certificate' },
-  { names: ['tlskey'], kind: 'text', usage: 'path to the key' },
+  ...TLS,
   { names: ['engine-refresh-min-interval'], kind: 'text', value: '30s', usage: 'least time between refreshes' },
   { names: ['engine-refresh-max-interval'], kind: 'text', value: '60s', usage: 'greatest time between refreshes' },
   { names: ['engine-failure-retry'], kind: 'text', value: '3', usage: 'failures in a row that make an engine unhealthy' },
@@ -58,11 +62,13 @@ export const LIST: readonly FlagSpec[] = [
   { names: ['timeout'], kind: 'text', value: '10s', usage: 'time to wait for the first answer' },
   { names: ['health'], kind: 'bool', value: false, usage: 'ask a manager for the state of its engines' },
   { names: ['host', 'H'], kind: 'text', value: 'tcp://127.0.0.1:2375', env: 'DOCKER_HOST', usage: 'the manager, with --health' },
+  ...TLS,
   DISCOVERY_OPT,
   HELP,
 ];
 
 export const NODE: readonly FlagSpec[] = [
   { names: ['host', 'H'], kind: 'text', value: 'tcp://127.0.0.1:2375', env: 'DOCKER_HOST', usage: 'the manager' },
+  ...TLS,
   HELP,
 ];
