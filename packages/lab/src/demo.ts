@@ -13,6 +13,12 @@ import { bringUp } from './up.js';
 export async function runDemo(names: LabNames, asked: Partial<LabOptions>, progress: Progress): Promise<void> {
   await bringUp(names, asked, progress);
   const lab = await requireLab(names);
+  if (lab.state.options.bare) throw new LabError('this lab is bare, with nothing of Contiv; take it down (bin/lab down) and start again');
+  for (const host of new Set(CONTAINERS.map((c) => c.host))) {
+    if (!lab.hosts.some(({ name }) => name.endsWith(`-${host}`)))
+      throw new LabError(`the demo has containers on ${host}, which this lab does not have; add it with bin/lab host add ${host}`);
+    await requireInit(lab, hostCalled(lab, host));
+  }
   const status = await labStatus(names);
   for (const service of ['netmaster', 'netplugin'])
     if (!status.hosts.some((h) => h.services.some((s) => s.name === service && s.state !== 'stopped')))

@@ -1,6 +1,6 @@
 /** Hosts that join, leave, are lost and come back while the lab runs. */
 import { rm } from 'node:fs/promises';
-import { currentNames, hostCalled, type Lab, requireLab } from './context.js';
+import { commandIn, currentNames, hostCalled, type Lab, requireLab } from './context.js';
 import { removeCgroups } from './effects/cgroups.js';
 import { run } from './effects/exec.js';
 import { initOf, killInit } from './effects/host.js';
@@ -11,11 +11,19 @@ import { LabError, MAX_HOSTS } from './plan/options.js';
 import { CABLES, fabricPort } from './plan/topology.js';
 import type { Progress } from './progress.js';
 import { type LabState, saveState } from './state.js';
+import { hostProcesses } from './status.js';
 import { bringUp, uncable } from './up.js';
 
 async function change(lab: Lab, change: Partial<LabState>, progress: Progress): Promise<void> {
   await saveState(lab.names, { ...lab.state, ...change });
   await bringUp(lab.names, {}, progress);
+}
+
+/** A lone swarm manager has its engines from its command line, which the change has written anew; replicated ones find them in the store. */
+async function tellSwarm({ names, state, hosts: [first] }: Lab, progress: Progress): Promise<void> {
+  if (state.options.masters > 1 || !first || !(await hostProcesses(names, first.name)).services.has('swarm')) return;
+  await run(await commandIn(names, first.name, ['service', 'swarm', 'restart']), { timeoutMs: 60_000 });
+  progress.say('swarm        knows the hosts there are now');
 }
 
 export async function addHost(called: string | undefined, progress: Progress): Promise<void> {
@@ -31,6 +39,7 @@ export async function addHost(called: string | undefined, progress: Progress): P
     removed: [...removed, ...gap].filter((i) => i !== index),
   };
   await change(lab, next, progress);
+  await tellSwarm(lab, progress);
 }
 
 function indexOf(called: string): number {
@@ -57,6 +66,7 @@ export async function removeHost(called: string, progress: Progress): Promise<vo
     { removed: [...lab.state.removed, host.index], destroyed: lab.state.destroyed.filter((n) => n !== host.name) },
     progress,
   );
+  await tellSwarm(lab, progress);
 }
 
 export async function destroyHost(called: string, progress: Progress): Promise<void> {

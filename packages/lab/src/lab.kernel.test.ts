@@ -130,7 +130,9 @@ describe('a bare lab', () => {
     const before = services('master').concat(services('worker0'));
     lab('up');
     expect(services('master').concat(services('worker0'))).toEqual(before);
-    expect(failing('up', '--hosts', '3')).toContain('bin/lab down');
+    expect(failing('up', '--hosts', '3')).toContain('with hosts 2 and not 3; take it down first (bin/lab down), or');
+    expect(failing('up', '--swarm-mode')).toMatch(/with swarm-mode false and not true; .* \(bin\/lab down\)\n/);
+    expect(failing('demo')).toContain('this lab is bare');
   });
 
   test('a service is killed, started and stopped alone; its containers live through it', () => {
@@ -174,6 +176,7 @@ describe('a bare lab', () => {
     lab('host', 'add');
     expect(inside('master', 'ping', '-c1', '-W2', 'legacy-swarm-worker1')).toContain('1 received');
     lab('host', 'rm', 'worker1');
+    expect(lab('status')).toContain(': 2 hosts, ');
     expect(failing('exec', 'worker1', '--', 'true')).toContain('no host is called');
     expect(failing('host', 'rm', 'master')).toContain('netmaster');
   });

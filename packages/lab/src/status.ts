@@ -109,8 +109,9 @@ async function serviceStatus(
 /** Table for people; stays within 80 columns. */
 export function showStatus(status: LabStatus): string {
   const { options } = status;
+  const count = status.hosts.length;
   const lines = [
-    `lab ${status.lab}: ${options.hosts} hosts, engine ${options.engine}, store ${options.store}${options.bare ? ', bare' : ''}`,
+    `lab ${status.lab}: ${count} ${count === 1 ? 'host' : 'hosts'}, engine ${options.engine}, store ${options.store}${options.bare ? ', bare' : ''}`,
     '',
     `${'HOST'.padEnd(22)}${'ADDRESS'.padEnd(16)}${'SERVICE'.padEnd(12)}${'STATE'.padEnd(10)}PID`,
   ];

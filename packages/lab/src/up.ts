@@ -19,7 +19,7 @@ import { ensureImages, loadImages } from './effects/images.js';
 import { hostFiles, type PlannedFile, serviceDir, sharedFiles } from './plan/files.js';
 import type { HostPlan } from './plan/hosts.js';
 import type { LabNames } from './plan/names.js';
-import { checkedOptions, DEFAULT_OPTIONS, LabError, type LabOptions } from './plan/options.js';
+import { checkedOptions, DEFAULT_OPTIONS, kebab, LabError, type LabOptions } from './plan/options.js';
 import { hostServices, type Programs, type Service } from './plan/services.js';
 import {
   CABLES,
@@ -76,10 +76,12 @@ async function runningState(names: LabNames, asked: Partial<LabOptions>, progres
   }
   for (const [key, value] of Object.entries(asked)) {
     const now = Object.entries(state.options).find(([k]) => k === key)?.[1];
-    if (value !== undefined && value !== now)
+    if (value !== undefined && value !== now) {
+      const other = key === 'hosts' ? ', or see bin/lab host --help for hosts that join and leave' : '';
       throw new LabError(
-        `the running lab has ${key} ${String(now)}, not ${String(value)}; take it down first (bin/lab down), or see bin/lab host add`,
+        `lab ${names.lab} is there already, with ${kebab(key)} ${String(now)} and not ${String(value)}; take it down first (bin/lab down)${other}`,
       );
+    }
   }
   if (!(await linkExists(names.uplink)))
     throw new LabError(`lab ${names.lab} was made in another network namespace; enter that one, or choose another name with CONTIV_LAB`);

@@ -46,7 +46,7 @@ export function demoSummary(hosts: readonly HostPlan[], addresses: ReadonlyMap<s
     '    netctl net ls -a                      networks of all tenants',
     '    docker network inspect contiv-net     as Docker sees one',
     '    docker exec -it contiv-c1 ping contiv-c2',
-    '    netctl net create --subnet=10.1.3.0/24 my-net',
+    '    netctl net create --subnet=10.9.0.0/24 my-net',
     '    docker run --rm -it --net=my-net alpine sh',
     ...(first ? [`${`  docker -H tcp://${first.ip}:2375 ps`.padEnd(42)}containers of all hosts`] : []),
     '  sudo bin/lab status                     hosts, services, processes',

@@ -58,4 +58,5 @@ export function checkedOptions(raw: unknown): LabOptions {
   return options;
 }
 
-const kebab = (name: string): string => name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+/** `swarmMode` → `swarm-mode`, as the flag is typed. */
+export const kebab = (name: string): string => name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
