@@ -1,6 +1,7 @@
 # sudo make demo | test | bench; make build | lint need no root once everything is installed.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
+MODULES := node_modules/.package-lock.json
 .PHONY: help setup build lint test demo bench dist tutorial policy-tutorial demo-legacy-swarm cluster-destroy vagrant-clean clean
 
 BPF_SOURCES := $(wildcard packages/datapath/bpf/*.c packages/datapath/bpf/*.h packages/lab/bpf/*.c)
@@ -12,15 +13,19 @@ help: ## show the targets
 setup: ## install what is missing (sudo)
 	@scripts/setup.sh
 
-build: $(BPF_OBJECT) ## compile and bundle the programs into bin/
+build: $(MODULES) $(BPF_OBJECT) ## compile and bundle the programs into bin/
 	@node_modules/.bin/tsc -b
 	@node scripts/bundle.mjs
 	@if [ "$$(id -u)" = 0 ]; then chown -R --reference=. build bin packages; fi
 
+# npm writes it last.
+$(MODULES):
+	@printf '%s\n' 'node_modules is missing; install what the build needs: sudo make setup' >&2; exit 1
+
 build/contiv.bpf.o: $(BPF_SOURCES) scripts/build-bpf.sh
 	@scripts/build-bpf.sh
 
-lint: ## format, lint and import checks
+lint: $(MODULES) ## format, lint and import checks
 	@npm run --silent lint
 
 test: ## install, build, lint and run every test (sudo, under 30 minutes)

@@ -11,7 +11,7 @@ packages=(
   # the images
   iperf3 sockperf iputils-ping tcpdump dash
   # the data path: compiler, headers, libraries loaded at run time
-  clang llvm libc6-dev linux-libc-dev libbpf-dev libbpf1 bpftool libnftables1
+  clang llvm libc6-dev linux-libc-dev libbpf-dev libbpf1 libnftables1
   # tests and the tutorial's commands
   jq curl ca-certificates ethtool ncat net-tools debootstrap xz-utils
 )
@@ -27,10 +27,10 @@ for argument in "$@"; do
     --modern) modern=yes ;;
     --tests)
       modern=yes
-      packages+=(fish zsh)
+      packages+=(fish zsh bpftool)
       ;;
     -h | --help)
-      printf 'Usage: sudo scripts/setup.sh [--modern] [--tests]\n  --modern  also prepare the engine of "bin/lab up --engine modern" (0.8 GB, about a minute)\n  --tests   that, and the shells whose completion is tested\n'
+      printf 'Usage: sudo scripts/setup.sh [--modern] [--tests]\n  --modern  also prepare the engine of "bin/lab up --engine modern" (0.8 GB, about a minute)\n  --tests   that, bpftool, and the shells whose completion is tested\n'
       exit 0
       ;;
     *)
@@ -48,7 +48,7 @@ die() {
 need_root() { [ "$(id -u)" -eq 0 ] || die "$1 takes root: sudo scripts/setup.sh"; }
 
 check_node() {
-  command -v node >/dev/null && command -v npm >/dev/null || die 'Node.js and npm are missing; install Node 20.20 or newer'
+  command -v node >/dev/null && command -v npm >/dev/null || die "Node.js or npm is missing from $PATH; install Node 20.20 or newer there, or under sudo keep your own path: sudo env PATH=\"\$PATH\" make demo"
   node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 20) ? 0 : 1)' ||
     die "Node $(node --version) is too old; install 20.20 or newer"
 }
