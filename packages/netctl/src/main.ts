@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { setMaxListeners } from 'node:events';
 import { homedir } from 'node:os';
 import type { Prompt } from './prompt.js';
 import { run } from './run.js';
@@ -11,6 +12,8 @@ const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
 function interrupted(): AbortSignal {
   const stop = new AbortController();
+  // Every request of a selftest listens, to many containers at once: that is no leak Node has to warn of.
+  setMaxListeners(0, stop.signal);
   for (const [signal, status] of Object.entries(SIGNALS))
     process.on(signal, () => {
       if (stop.signal.aborted) process.exit(status);
