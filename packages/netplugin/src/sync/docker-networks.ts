@@ -279,7 +279,10 @@ export class DockerNetworks {
       this.#context.log.info({ dockerNetwork: network.Name, why }, 'Docker network removed');
       return true;
     } catch (error) {
-      errors.set(network.Name, `Docker network ${network.Name} should go (${why}) but stays: ${textOf(error)}`);
+      errors.set(
+        network.Name,
+        `Docker network ${network.Name} should go (${why}) but stays: ${textOf(error)}; it goes by itself once its containers are removed, which docker ps -a --filter network=${network.Name} lists`,
+      );
       return false;
     }
   }
