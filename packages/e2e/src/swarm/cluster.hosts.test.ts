@@ -121,6 +121,7 @@ services:
     stop_grace_period: 1s
     environment: ['constraint:node==${WORKER}']
     networks: [front, back]
+    ports: ['18080:80']
 networks:
   front: { external: true, name: contiv-net }
   back: { driver: netplugin, ipam: { driver: netplugin, config: [{ subnet: 10.9.9.0/24 }] } }
@@ -138,6 +139,9 @@ networks:
         const back = rows(await typed('docker network ls')).filter(([, name]) => name?.includes('project_back'));
         expect(back.map((row) => row.slice(1, 3))).toEqual([['project_back', 'netplugin']]);
         expect(await addressOf('project-db-1', 'project_back')).toMatch(/^10\.9\.9\./);
+        // The new container is made while the old one still holds the port on the only node there is for it.
+        await compose.ok('up', '-d', '--force-recreate', '--no-deps', 'db');
+        expect(await services()).toEqual([`${MASTER}/project-web-1`, `${WORKER}/project-db-1`]);
         await compose.ok('up', '-d', '--scale', 'web=3', '--no-recreate');
         expect(await services()).toHaveLength(4);
         await compose.ok('up', '-d', '--scale', 'web=1', '--no-recreate');
