@@ -143,6 +143,16 @@ describe('stream', () => {
     await stream.until((line) => line.type === 'delete' && line.kind === 'netprofile' && line.key === 'default:slow');
   });
 
+  test('a network of docker network create says its name there, also where that is the derived one', async () => {
+    await register('h1', 50);
+    const stream = await listen('h1');
+    await m.network('default:docker-1', { encap: 'vxlan', subnet: '10.1.1.0/24', origin: 'h1' });
+    // Without a name it is one that the engine is still making.
+    expect(JSON.stringify(await stream.until(isPut('network', 'default:docker-1')))).not.toContain('dockerName');
+    await m.network('default:plain', { encap: 'vxlan', subnet: '10.1.2.0/24', origin: 'h1', dockerName: 'plain' });
+    expect(await stream.until(isPut('network', 'default:plain'))).toMatchObject({ value: { origin: 'h1', dockerName: 'plain' } });
+  });
+
   test('snapshot, synced, then what is committed, each once', async () => {
     await register('h1', 50);
     await m.network('default:n', { encap: 'vxlan', subnet: '10.1.1.5/24', gateway: '10.1.1.254', pktTag: 77 });

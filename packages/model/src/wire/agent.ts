@@ -60,7 +60,7 @@ export const networkState = z.object({
   gateway6: ip6.optional(),
   /** Host whose `docker network create` made it; its engine already has the Docker network. */
   origin: text(253).optional(),
-  /** Name its Docker network has, when that is not the derived one (made with `docker network create`). */
+  /** Name its Docker network has when `docker network create` made it; absent until the engine has told it. */
   dockerName: text(200).optional(),
 });
 export type NetworkState = z.infer<typeof networkState>;

@@ -4,7 +4,6 @@ import {
   type AppProfile,
   type Bgp,
   bandwidthBits,
-  dockerNetworkName,
   type EndpointGroup,
   type ExtContractsGroup,
   type Global,
@@ -160,7 +159,6 @@ export function hostState(state: State, host: EntryOf<'host'>): HostState {
 export function networkState(state: State, network: EntryOf<'network'>): NetworkState {
   const { tenantName, networkName, nwType, encap, tag, origin, dockerName } = network.record;
   const { v4, v6 } = state.layout(network);
-  const derived = dockerNetworkName(tenantName, networkName);
   return {
     key: network.place.first,
     tenant: tenantName,
@@ -174,7 +172,8 @@ export function networkState(state: State, network: EntryOf<'network'>): Network
     // However it was written: agents compare it with what their engines and packets say.
     ...(network.record.ipv6Gateway === '' ? {} : { gateway6: parseIpv6(network.record.ipv6Gateway) ?? network.record.ipv6Gateway }),
     ...(origin === '' ? {} : { origin }),
-    ...(dockerName === '' || dockerName === derived ? {} : { dockerName }),
+    // Also when it is the derived one: by it agents know that the engine's network has come to its end.
+    ...(dockerName === '' ? {} : { dockerName }),
   };
 }
 
