@@ -1,5 +1,5 @@
 import { changedFields, type HistoryEntry, MASKED } from '@contiv/model';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { forgetHistory } from './core/history.js';
 import { startTestMaster, type TestMaster } from './test-support.js';
 
@@ -53,6 +53,18 @@ test('each change is written down with who made it; questions, repetitions and r
   expect(await history(other)).toEqual(all);
   await other.stop(false);
   await m.stop();
+});
+
+test('keeps the order of what happens within a millisecond', async () => {
+  const m = await startTestMaster();
+  vi.useFakeTimers({ toFake: ['Date'] });
+  try {
+    for (let i = 0; i < 20; i++) await m.tenant(`t${i}`);
+    expect(told(await history(m))).toEqual(Array.from({ length: 20 }, (_, i) => `create tenant t${i}`));
+  } finally {
+    vi.useRealTimers();
+    await m.stop();
+  }
 });
 
 test('is bounded: the oldest entries go first', async () => {

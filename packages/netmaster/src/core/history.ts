@@ -11,7 +11,7 @@ export interface Cause {
   readonly client: string;
   readonly source?: string;
   readonly at: Date;
-  /** Random, so that requests of one millisecond have entries of their own. */
+  /** One of its own for each request, in the order in which a master got them. */
   readonly id: string;
 }
 

@@ -4,8 +4,11 @@ import type { FastifyRequest } from 'fastify';
 import type { Cause } from '../core/history.js';
 
 const MAX_CLIENT = 120;
+/** Requests so far: those of one millisecond stay in their order. */
+let count = 0;
 
 export function causeOf(request: FastifyRequest, source?: string): Cause {
   const client = (request.headers['user-agent'] ?? '').slice(0, MAX_CLIENT).replaceAll(/\p{Cc}/gu, '?');
-  return { from: request.ip, client, ...(source === undefined ? {} : { source }), at: new Date(), id: randomBytes(4).toString('hex') };
+  const id = `${(count++).toString(16).padStart(8, '0')}${randomBytes(4).toString('hex')}`;
+  return { from: request.ip, client, ...(source === undefined ? {} : { source }), at: new Date(), id };
 }
