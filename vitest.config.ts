@@ -34,6 +34,8 @@ export default defineConfig({
           exclude: ['**/*.kernel.test.ts', '**/*.hosts.test.ts'],
           // Starting a process for each file took longer than the tests; they keep nothing that outlives them.
           isolate: false,
+          // They wait for more than half of their time, and vitest would take one process less than there are processors.
+          maxWorkers: 3,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -45,7 +47,7 @@ export default defineConfig({
           name: 'kernel',
           include: ['packages/*/src/**/*.kernel.test.ts'],
           pool: 'forks',
-          // Each file has namespaces, devices and directories of its own, and waits about half of its time.
+          // Each file has namespaces, devices and directories of its own, and waits about a third of its time; what measures rates needs the rest.
           maxWorkers: 2,
           testTimeout: 120_000,
           hookTimeout: 120_000,
