@@ -3,24 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { FlowRecord } from '@contiv/model';
 import { expect, test } from 'vitest';
+import { closedFlow } from '../testing/flow.js';
 import { FlowLog } from './log.js';
-
-const record = (time: number): FlowRecord => ({
-  hosts: ['h1'],
-  tenant: 'default',
-  state: 'closed',
-  verdict: 'allow',
-  start: time,
-  time,
-  protocol: 6,
-  src: { ip: '10.1.1.1', port: 40_000 },
-  dst: { ip: '10.1.1.2', port: 80 },
-  way: 'out',
-  packets: [1, 2],
-  bytes: [60, 120],
-});
 
 test('a disk that is nearly full takes what it can, and whole lines when it has room again', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'flows-'));
@@ -29,7 +14,7 @@ test('a disk that is nearly full takes what it can, and whole lines when it has 
     const log = new FlowLog(join(dir, 'flows'), 10_000_000);
     writeFileSync(join(dir, 'other'), Buffer.alloc(40 * 1024));
     const append = (from: number, count: number) => {
-      for (let time = from; time < from + count; time++) log.append(record(time));
+      for (let time = from; time < from + count; time++) log.append(closedFlow(time));
     };
     append(1, 500);
     log.flush();

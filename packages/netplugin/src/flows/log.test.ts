@@ -1,8 +1,8 @@
 import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { FlowRecord } from '@contiv/model';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { closedFlow } from '../testing/flow.js';
 import { FlowLog } from './log.js';
 
 let dir: string;
@@ -11,20 +11,6 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-const record = (time: number): FlowRecord => ({
-  hosts: ['h1'],
-  tenant: 'default',
-  state: 'closed',
-  verdict: 'allow',
-  start: time,
-  time,
-  protocol: 6,
-  src: { ip: '10.1.1.1', port: 40_000, container: 'web' },
-  dst: { ip: '10.1.1.2', port: 80, container: 'db' },
-  way: 'out',
-  packets: [1, 2],
-  bytes: [60, 120],
-});
 const times = async (log: FlowLog): Promise<number[]> => {
   const found: number[] = [];
   for await (const group of log.backwards()) found.push(...group.map((r) => r.time));
@@ -34,11 +20,11 @@ const onDisk = () => readdirSync(dir).reduce((sum, name) => sum + statSync(join(
 
 it('gives back what was written, the newest first, also to who opens it anew', async () => {
   const log = new FlowLog(dir, 10_000_000);
-  for (let time = 1; time <= 1_200; time++) log.append(record(time));
+  for (let time = 1; time <= 1_200; time++) log.append(closedFlow(time));
   expect(await times(log)).toEqual(Array.from({ length: 1_200 }, (_, i) => 1_200 - i));
   log.close();
   const again = new FlowLog(dir, 10_000_000);
-  again.append(record(1_201));
+  again.append(closedFlow(1_201));
   expect((await times(again)).slice(0, 2)).toEqual([1_201, 1_200]);
   again.close();
 });
@@ -47,7 +33,7 @@ it('never takes more room than it has, and keeps the newest', async () => {
   const bound = 300_000;
   const log = new FlowLog(dir, bound);
   for (let time = 1; time <= 3_000; time++) {
-    log.append(record(time));
+    log.append(closedFlow(time));
     if (time % 7 === 0) log.flush();
     if (time % 500 === 0) expect(onDisk()).toBeLessThanOrEqual(bound);
   }
@@ -61,7 +47,7 @@ it('never takes more room than it has, and keeps the newest', async () => {
 
 it('however much room it has, no segment is longer than can be read at once', async () => {
   const log = new FlowLog(dir, 100_000_000_000);
-  for (let time = 1; time <= 3_000; time++) log.append({ ...record(time), policy: 'x'.repeat(6_000) });
+  for (let time = 1; time <= 3_000; time++) log.append({ ...closedFlow(time), policy: 'x'.repeat(6_000) });
   log.flush();
   expect(Math.max(...readdirSync(dir).map((name) => statSync(join(dir, name)).size))).toBeLessThanOrEqual(16 * 1024 * 1024);
   expect(onDisk()).toBeGreaterThan(17 * 1024 * 1024);
@@ -70,13 +56,13 @@ it('however much room it has, no segment is longer than can be read at once', as
 
 it('a line cut short by a crash, and bytes that are no record, cost nothing else', async () => {
   const log = new FlowLog(dir, 10_000_000);
-  log.append(record(1));
+  log.append(closedFlow(1));
   log.flush();
   log.close();
   const [file = ''] = readdirSync(dir);
   appendFileSync(join(dir, file), '{"hosts":[1]}\n{"hosts":["h1"],"ten');
   const again = new FlowLog(dir, 10_000_000);
-  again.append(record(2));
+  again.append(closedFlow(2));
   expect(await times(again)).toEqual([2, 1]);
   again.close();
 });
@@ -85,11 +71,11 @@ it('a disk that takes nothing is counted and survived, with its reason', async (
   const log = new FlowLog(dir, 10_000_000);
   rmSync(dir, { recursive: true });
   writeFileSync(dir, '');
-  log.append(record(1));
+  log.append(closedFlow(1));
   log.flush();
   expect([log.lost, log.fault]).toEqual([1, expect.stringMatching(/^E/)]);
   rmSync(dir);
-  log.append(record(2));
+  log.append(closedFlow(2));
   expect(await times(log)).toEqual([2]);
   expect([log.lost, log.fault]).toEqual([1, '']);
   log.close();
@@ -99,10 +85,10 @@ it('goes on in a directory that somebody has removed', async () => {
   const log = new FlowLog(dir, 10_000_000);
   rmSync(dir, { recursive: true });
   expect(await times(log)).toEqual([]);
-  log.append(record(1));
+  log.append(closedFlow(1));
   expect(await times(log)).toEqual([1]);
   rmSync(dir, { recursive: true });
-  log.append(record(2));
+  log.append(closedFlow(2));
   expect(await times(log)).toEqual([2]);
   log.close();
   expect(log.lost).toBe(0);

@@ -400,6 +400,7 @@ test('events keep actions of any length', async () => {
 
 test('secrets stay out of answers and of the log', async () => {
   vi.stubEnv('http_proxy', 'http://user:s3cret@proxy.example:3128');
+  vi.stubEnv('https_proxy', 'user:a/s3cret@proxy.example:3129');
   const engine = new Engine('e1');
   engine.takes = (request, response) => {
     if (!request.url?.includes('/build')) return false;
@@ -407,9 +408,12 @@ test('secrets stay out of answers and of the log', async () => {
     return true;
   };
   const { ask, lines } = await manager([engine]);
-  expect((await ask('/v1.41/info')).body).toContain('"HttpProxy":"http://xxxxx:xxxxx@proxy.example:3128"');
+  const info = (await ask('/v1.41/info')).body;
+  expect(info).toContain('"HttpProxy":"http://xxxxx:xxxxx@proxy.example:3128"');
+  expect(info).toContain('"HttpsProxy":"xxxxx:xxxxx@proxy.example:3129"');
   vi.unstubAllEnvs();
   expect((await ask('/v1.41/build?buildargs={"TOKEN":"s3cret"}', { method: 'POST', body: 'x' })).body).toContain('"error"');
+  expect(lines.join('')).toContain('POST /v1.41/build');
   expect(lines.join('')).not.toContain('s3cret');
 });
 

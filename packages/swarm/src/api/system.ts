@@ -95,9 +95,9 @@ export function info(context: Context): void {
   });
 }
 
-/** As an engine shows it. */
+/** As an engine shows it; with or without a scheme, and whatever characters a password has. */
 function withoutCredentials(proxy = ''): string {
-  return proxy.replace(/^(\w+:\/\/)[^/]*@/, '$1xxxxx:xxxxx@');
+  return proxy.replace(/^(\w+:\/\/)?.*@/, '$1xxxxx:xxxxx@');
 }
 
 export function version(context: Context): void {
