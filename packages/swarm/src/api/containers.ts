@@ -31,7 +31,8 @@ export async function list(context: Context): Promise<void> {
     await Promise.allSettled(engines.map((engine) => engine.refreshAll(true)));
   }
   const reference = query.get('before') ?? '';
-  const before = reference === '' ? undefined : cluster.container(reference)?.container;
+  const find = (text: string) => cluster.container(text)?.container;
+  const before = reference === '' ? undefined : find(reference);
   if (reference !== '' && before === undefined) throw new ApiError(404, `No such container ${reference}`);
   const now = Date.now();
   const rows = listContainers(newestFirst(cluster.engines), {
@@ -39,6 +40,7 @@ export async function list(context: Context): Promise<void> {
     limit: Number.parseInt(query.get('limit') ?? '0', 10) || 0,
     before,
     filters,
+    find,
   });
   const sizes = flag(query, 'size') ? await sizesOf(cluster) : undefined;
   await sendRows(context, rows, (held) => {

@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers';
 import { afterEach, expect, test, vi } from 'vitest';
 import { Cluster } from '../cluster/cluster.js';
 import { Watchdog } from '../cluster/watchdog.js';
+import { skewOf } from '../engine/view.js';
 import { isObject, type Json, parseJson, stringAt } from '../json.js';
 import { Log } from '../log.js';
 import { FILTERS } from '../scheduler/filters.js';
@@ -306,6 +307,33 @@ test('ps filters: names with a slash, and none that does not exist', async () =>
   expect(await names({ lable: ['a=b'] })).toContain('400 {"message":"invalid filter \'lable\'');
   for (const path of ['images/json', 'networks', 'volumes'])
     expect(await ask(`/v1.41/${path}?filters={"lable":["a=b"]}`)).toMatchObject({ status: 400 });
+});
+
+test('ps since and before: a name wins over the beginning of an id', async () => {
+  const engine = new Engine('e1');
+  // All ids of this engine begin with 65.
+  for (const [i, name] of ['old', '65', 'new'].entries()) {
+    engine.hold(name);
+    Object.assign(engine.containers.at(-1) ?? {}, { Created: `2026-01-01T00:00:0${i}Z` });
+  }
+  const { ask } = await manager([engine]);
+  const names = async (filters: unknown) => {
+    const { body } = await ask(`/v1.41/containers/json?filters=${encodeURIComponent(JSON.stringify(filters))}`);
+    return [...body.matchAll(/"\/e1\/(\w+)"/g)].map((match) => match[1]);
+  };
+  for (const reference of ['65', 'e1/65']) {
+    expect(await names({ since: [reference] })).toEqual(['new']);
+    expect(await names({ before: [reference] })).toEqual(['old']);
+  }
+  expect(await ask('/v1.41/containers/json?filters={"since":["6531"]}')).toMatchObject({ status: 404 });
+});
+
+test('an engine that takes long to say its time has no other clock', () => {
+  expect(skewOf(5_000, 1_000, 9_000)).toBe(0);
+  expect(skewOf(10_500, 1_000, 9_000)).toBe(0);
+  expect(skewOf(12_000, 1_000, 9_000)).toBe(-3_000);
+  expect(skewOf(4_000, 9_000, 11_000)).toBe(5_000);
+  expect(skewOf(Number.NaN, 1_000, 9_000)).toBe(0);
 });
 
 test('an image that only one node holds is found by its whole id', async () => {

@@ -10,6 +10,8 @@ export interface PsQuery {
   readonly limit: number;
   readonly before?: Container | undefined;
   readonly filters: ListFilters;
+  /** What a name or id in a filter means. */
+  readonly find: (reference: string) => Container | undefined;
 }
 
 export type Held = { readonly engine: Engine; readonly container: Container };
@@ -26,11 +28,9 @@ export function listContainers(everything: readonly Held[], query: PsQuery): Hel
   const all = query.all || filters.has('status');
   const bound = (key: string) =>
     filters.get(key).map((reference) => {
-      const found = everything.find(
-        ({ container }) => container.id.startsWith(reference) || container.view.names.includes(`/${reference}`),
-      );
+      const found = query.find(reference);
       if (found === undefined) throw new ApiError(404, `No such container: ${reference}`);
-      return found.container.facts.created;
+      return found.facts.created;
     });
   const before = [...bound('before'), ...(query.before === undefined ? [] : [query.before.facts.created])];
   const since = bound('since');

@@ -21,7 +21,7 @@ import {
   versionSchema,
   volumeSchema,
 } from './shapes.js';
-import { type Container, containerOf, engineLabels, type Holder, saysNews } from './view.js';
+import { type Container, containerOf, engineLabels, type Holder, saysNews, skewOf } from './view.js';
 
 export type EngineState = 'Pending' | 'Healthy' | 'Unhealthy' | 'Disconnected';
 
@@ -39,7 +39,6 @@ export interface EngineOptions {
   readonly onState: (engine: Engine, state: EngineState, previous: EngineState) => void;
 }
 
-const TOLERATED_SKEW_MS = 2000;
 const LIVENESS_MS = 8000;
 const LIVENESS_AGAIN_MS = 1000;
 const LIVENESS_TIMEOUT_MS = 4000;
@@ -258,6 +257,7 @@ export class Engine {
   async #readSpecs(): Promise<void> {
     const asked = Date.now();
     const info = infoSchema.parse(await this.client.call('GET', '/info', { unversioned: true }));
+    const answered = Date.now();
     const version = versionSchema.parse(await this.client.call('GET', '/version', { unversioned: true }));
     if (info.NCPU === 0 || info.MemTotal === 0) {
       throw new Error(`cannot get resources for this engine, make sure ${this.addr} is a Docker Engine, not a Swarm manager`);
@@ -270,10 +270,9 @@ export class Engine {
         `Engine (ID: ${this.info.ID}, Addr: ${this.addr}) shows up with another ID:${info.ID}. Please remove it from cluster, it can be added back.`,
       );
     }
-    const skew = asked - Date.parse(info.SystemTime);
-    this.#skewMs = Math.abs(skew) < TOLERATED_SKEW_MS || Number.isNaN(skew) ? 0 : skew;
+    this.#skewMs = skewOf(Date.parse(info.SystemTime), asked, answered);
     if (this.#skewMs !== 0)
-      this.#options.log.warn(`Engine (ID: ${info.ID}, Addr: ${this.addr}) has unsynchronized systime with swarm: ${skew} ms`);
+      this.#options.log.warn(`Engine (ID: ${info.ID}, Addr: ${this.addr}) has unsynchronized systime with swarm: ${this.#skewMs} ms`);
     this.labels = labels;
     this.info = info;
     this.version = version;

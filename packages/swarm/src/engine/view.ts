@@ -49,6 +49,17 @@ export interface Holder {
   readonly skewMs: number;
 }
 
+const TOLERATED_SKEW_MS = 2000;
+
+/**
+ * How far the manager's clock is ahead of an engine's, in milliseconds. The engine read its own between question and answer, which may
+ * take seconds: what fits between them is no difference, nor is what two clocks may differ by. All are milliseconds since 1970.
+ */
+export function skewOf(engineTime: number, asked: number, answered: number): number {
+  const skew = engineTime < asked ? asked - engineTime : Math.min(answered - engineTime, 0);
+  return Math.abs(skew) < TOLERATED_SKEW_MS || Number.isNaN(skew) ? 0 : skew;
+}
+
 /** Takes the place of a status in print; no engine can have written it. */
 const STATUS = randomBytes(16).toString('hex');
 
