@@ -8,9 +8,9 @@ const second = (from: number, rate: string): string =>
 test('answers that are missing, late or doubled', () => {
   const text = [ping(7, 100), ping(8, 100.005), ping(11, 101), `${ping(11, 101.001)} (DUP!)`, '--- statistics ---'].join('\n');
   const outcome = outcomeOf(text);
-  expect(outcome).toMatchObject({ answered: 3, lost: 2, rttMs: 0.1 });
+  expect(outcome).toMatchObject({ answered: 3, lost: 2, misses: ['2 after 100.005'], rttMs: 0.1 });
   expect(outcome.longestGapMs).toBeCloseTo(995);
-  expect(outcomeOf('')).toEqual({ answered: 0, lost: 0, longestGapMs: 0, rttMs: 0, stream: [] });
+  expect(outcomeOf('')).toEqual({ answered: 0, lost: 0, misses: [], longestGapMs: 0, rttMs: 0, stream: [] });
 });
 
 test('whole seconds of the stream, without the last one and the sums', () => {

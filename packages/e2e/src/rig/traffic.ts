@@ -15,6 +15,8 @@ export interface Outcome {
   readonly answered: number;
   /** Pings between the first and the last answer that had none. */
   readonly lost: number;
+  /** Where they are missing, for whoever reads of a failure: `13 after 1790000000.123`, in seconds since 1970. */
+  readonly misses: readonly string[];
   /** Longest time without an answer, in milliseconds. */
   readonly longestGapMs: number;
   /** Median round trip of the pings in milliseconds. */
@@ -134,9 +136,15 @@ export function outcomeOf(text: string): Outcome {
   const last = pings.at(-1);
   let longestGapMs = 0;
   for (const [i, ping] of pings.entries()) longestGapMs = Math.max(longestGapMs, (ping.at - (pings[i - 1]?.at ?? ping.at)) * 1000);
+  const inOrder = [...new Map(pings.map((ping) => [ping.seq, ping])).values()].sort((a, b) => a.seq - b.seq);
+  const misses = inOrder.flatMap((ping, i) => {
+    const previous = inOrder[i - 1];
+    const missing = previous === undefined ? 0 : ping.seq - previous.seq - 1;
+    return previous === undefined || missing === 0 ? [] : [`${missing} after ${previous.at.toFixed(3)}`];
+  });
   const answered = new Set(pings.map((ping) => ping.seq)).size;
   const sent = first && last ? last.seq - first.seq + 1 : 0;
-  return { answered, lost: sent - answered, longestGapMs, rttMs: median(pings.map((ping) => ping.ms)), stream: rates(text) };
+  return { answered, lost: sent - answered, misses, longestGapMs, rttMs: median(pings.map((ping) => ping.ms)), stream: rates(text) };
 }
 
 /** Answers in the order they came. */
