@@ -1,34 +1,53 @@
-// Bundles every program (a package with src/main.ts), or only those named, to build/NAME.mjs and leaves a launcher in bin/NAME.
-import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+// Bundles every program (a package with src/main.ts), or only those named: build/NAME.cjs starts it, bin/NAME is the launcher.
+import { spawnSync } from 'node:child_process';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
 import { build } from 'esbuild';
+
+/** What a program does while it is watched for what a start compiles; without effects, and it may fail. */
+const USUAL = { netctl: ['--netmaster', 'http://127.0.0.1:1', 'version'] };
 
 const only = process.argv.slice(2);
 const programs = readdirSync('packages').filter(
   (name) => existsSync(`packages/${name}/src/main.ts`) && (only.length === 0 || only.includes(name)),
 );
 mkdirSync('bin', { recursive: true });
+mkdirSync('build', { recursive: true });
 
-await build({
+const { metafile } = await build({
   entryPoints: Object.fromEntries(programs.map((name) => [name, `packages/${name}/src/main.ts`])),
   outdir: 'build',
-  outExtension: { '.js': '.mjs' },
+  entryNames: '[name]-[hash]',
+  outExtension: { '.js': '.cjs' },
   bundle: true,
   platform: 'node',
   target: 'node20',
-  format: 'esm',
+  format: 'cjs',
   conditions: ['source'],
+  define: { 'import.meta.dirname': '__dirname' },
+  // An import() of a script that was compiled before has no module to resolve it.
+  supported: { 'dynamic-import': false },
   sourcemap: 'linked',
+  metafile: true,
   // Native addons carry binaries beside their code, so they stay where npm put them.
   external: ['koffi', 'lmdb'],
-  banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
   logLevel: 'warning',
 });
+const bundles = Object.entries(metafile.outputs).flatMap(([path, { entryPoint }]) =>
+  entryPoint === undefined ? [] : [[path, entryPoint]],
+);
+copyFileSync('scripts/start.cjs', 'build/start.cjs');
 
-for (const name of programs) {
-  const program = name.replaceAll('-', '_');
-  writeFileSync(
-    `bin/${program}`,
-    `#!/bin/sh\nexec node --enable-source-maps "$(dirname "$(readlink -f "$0")")/../build/${name}.mjs" "$@"\n`,
-  );
-  chmodSync(`bin/${program}`, 0o755);
+for (const [path, entryPoint] of bundles) {
+  const name = entryPoint.split('/')[1];
+  const bundle = basename(path);
+  if (!existsSync(path.replace(/cjs$/, 'code')))
+    spawnSync(process.execPath, ['build/start.cjs', resolve(path), ...(USUAL[name] ?? ['--help'])], { stdio: 'ignore', timeout: 60_000 });
+  writeFileSync(`build/${name}.cjs`, `require('./start.cjs')(__dirname + '/${bundle}');\n`);
+  const stem = bundle.replace(/\.cjs$/, '');
+  for (const old of readdirSync('build'))
+    if (/^(.+)-[0-9A-Z]{8}\./.exec(old)?.[1] === name && !old.startsWith(`${stem}.`)) rmSync(`build/${old}`);
+  const launcher = `bin/${name.replaceAll('-', '_')}`;
+  writeFileSync(launcher, `#!/bin/sh\nexec node "$(dirname "$(readlink -f "$0")")/../build/${name}.cjs" "$@"\n`);
+  chmodSync(launcher, 0o755);
 }

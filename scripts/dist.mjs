@@ -17,7 +17,8 @@ function collect(name) {
 for (const name of NATIVE) collect(name);
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
-const built = readdirSync('build').filter((f) => PROGRAMS.some((p) => f === `${p}.mjs` || f === `${p}.mjs.map`));
+/** `NAME.cjs` and what belongs to `NAME-HASH`. */
+const built = readdirSync('build').filter((f) => f === 'start.cjs' || PROGRAMS.some((p) => f === `${p}.cjs` || f.startsWith(`${p}-`)));
 const files = [
   'LICENSE',
   'build/contiv.bpf.o',

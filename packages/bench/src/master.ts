@@ -20,7 +20,7 @@ export async function startMaster(store: 'lmdb' | `etcd://${string}`, port: numb
   const child: ChildProcess = spawn(
     process.execPath,
     [
-      `${repository}/build/netmaster.mjs`,
+      `${repository}/build/netmaster.cjs`,
       ...flags,
       '--external-address',
       `127.0.0.1:${port}`,

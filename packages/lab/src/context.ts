@@ -16,7 +16,7 @@ export const currentNames = (): LabNames => labNames(process.env.CONTIV_LAB || D
 
 /** What is installed and built here. Throws a {@link LabError} when the chosen engine is not. */
 export async function findPrograms(engine: LabOptions['engine']): Promise<Programs> {
-  const built = new Set(readdirSync(join(ROOT, 'build')).flatMap((file) => (file.endsWith('.mjs') ? [file.slice(0, -4)] : [])));
+  const built = new Set(readdirSync(join(ROOT, 'build')).flatMap((file) => (file.endsWith('.cjs') ? [file.slice(0, -4)] : [])));
   const programs = { node: process.execPath, root: ROOT, built };
   if (engine === 'modern') {
     const binary = join(MODERN_ROOT, 'usr/sbin/dockerd');

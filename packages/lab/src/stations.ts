@@ -71,7 +71,7 @@ async function startOutside(names: LabNames): Promise<void> {
   const log = await open(join(names.dir, 'world.log'), 'a');
   const argv = [`--net=/run/netns/${stationNamespace(names, 'world')}`, 'unshare', '--pid', '--fork', '--mount-proc', 'tini', '--'].concat([
     process.execPath,
-    join(ROOT, 'build', 'lab.mjs'),
+    join(ROOT, 'build', 'lab.cjs'),
     'outside',
     initMarker(names.lab, 'world'),
   ]);

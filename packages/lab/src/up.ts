@@ -173,7 +173,7 @@ async function bootHosts(
   const start = async (host: HostPlan, service: string): Promise<void> => {
     const { pid = 0, services = [] } = booted.get(host) ?? {};
     if (!services.some((s) => s.name === service)) return;
-    const argv = [programs.node, join(programs.root, 'build', 'lab.mjs'), 'host-service', host.dir, service, 'start'];
+    const argv = [programs.node, join(programs.root, 'build', 'lab.cjs'), 'host-service', host.dir, service, 'start'];
     const said = await runInside(pid, host, argv, { timeoutMs: 120_000 }).catch((error: unknown) => {
       // The service control inside says it best.
       if (error instanceof CommandError && error.reason === 'exit')

@@ -1,5 +1,5 @@
 /** Advice on refusals: which name was meant, which words a flag takes. */
-import type { ApiError, RestClient } from '@contiv/client';
+import { ApiError, type RestClient } from '@contiv/client';
 import type { Leaf, ObjectKind } from './cli/command.js';
 import { didYouMean, nearest } from './cli/suggest.js';
 import { namesOfKind } from './names.js';
@@ -18,8 +18,9 @@ const KINDS: readonly (readonly [RegExp, ObjectKind])[] = [
   [/^host .*not found/i, 'host'],
 ];
 
-/** One sentence, or nothing. Looking for it may fail; then there is none. */
-export async function adviceOn(error: ApiError, leaf: Leaf, session: Session): Promise<string> {
+/** One sentence, or nothing; undefined about what is no refusal. Looking for it may fail; then there is none. */
+export async function adviceOn(error: unknown, leaf: Leaf, session: Session): Promise<string | undefined> {
+  if (!(error instanceof ApiError)) return undefined;
   if (error.hint !== '') return error.hint;
   if (error.code === 'invalid') return wordsOf(leaf, session);
   const kind = error.code === 'not-found' ? KINDS.find(([pattern]) => pattern.test(error.detail))?.[1] : undefined;

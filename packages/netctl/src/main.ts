@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { setMaxListeners } from 'node:events';
 import { homedir } from 'node:os';
 import type { Prompt } from './prompt.js';
@@ -22,23 +21,29 @@ function interrupted(): AbortSignal {
   return stop.signal;
 }
 
-let prompt: Prompt | undefined;
-process.exitCode = await run(process.argv.slice(2), {
-  out: (text) => process.stdout.write(text),
-  err: (text) => process.stderr.write(text),
-  outTerminal: process.stdout.isTTY === true,
-  env: process.env,
-  errTerminal: process.stderr.isTTY === true,
-  columns: process.stdout.columns || Number(process.env.COLUMNS) || undefined,
-  home: homedir(),
-  now: () => new Date(),
-  // By its stream: /dev/stdin cannot be opened where it is a socket.
-  read: async (path) =>
-    path === '-' ? (await import('node:stream/consumers')).text(process.stdin) : (await import('node:fs/promises')).readFile(path, 'utf8'),
-  interrupted,
-  ask: async (question, hidden) => {
-    prompt ??= new (await import('./prompt.js')).Prompt();
-    return prompt.ask(question, hidden);
-  },
-});
-prompt?.close();
+async function main(): Promise<void> {
+  let prompt: Prompt | undefined;
+  process.exitCode = await run(process.argv.slice(2), {
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+    outTerminal: process.stdout.isTTY === true,
+    env: process.env,
+    errTerminal: process.stderr.isTTY === true,
+    columns: process.stdout.columns || Number(process.env.COLUMNS) || undefined,
+    home: homedir(),
+    now: () => new Date(),
+    // By its stream: /dev/stdin cannot be opened where it is a socket.
+    read: async (path) =>
+      path === '-'
+        ? (await import('node:stream/consumers')).text(process.stdin)
+        : (await import('node:fs/promises')).readFile(path, 'utf8'),
+    interrupted,
+    ask: async (question, hidden) => {
+      prompt ??= new (await import('./prompt.js')).Prompt();
+      return prompt.ask(question, hidden);
+    },
+  });
+  prompt?.close();
+}
+
+void main();

@@ -60,13 +60,9 @@ async function execute(parsed: Running, io: Io, say: (message: string, hint: str
     await (await leaf.load())(session);
     return session.exit;
   } catch (error) {
-    const [{ explain }, { adviceOn }, { ApiError }] = await Promise.all([
-      import('./explain.js'),
-      import('./advice.js'),
-      import('@contiv/client'),
-    ]);
+    const [{ explain }, { adviceOn }] = await Promise.all([import('./explain.js'), import('./advice.js')]);
     const explained = explain(error);
-    say(explained.message, error instanceof ApiError ? await adviceOn(error, leaf, session) : explained.hint);
+    say(explained.message, (await adviceOn(error, leaf, session)) ?? explained.hint);
     if (explained.help) help();
     return explained.exit;
   } finally {

@@ -5,6 +5,9 @@ import type { Values } from './cli/values.js';
 import type { Io } from './io.js';
 import { DEFAULT_NETMASTER } from './tree/flags.js';
 
+/** Loaded when a command needs it. */
+const connection = () => import('./connection.js');
+
 export interface Limits {
   readonly connectTimeoutMs?: number;
   readonly timeoutMs?: number;
@@ -26,7 +29,7 @@ export class Server {
 
   /** Base addresses; throws `UrlError`. */
   async urls(): Promise<string[]> {
-    const { parseUrls } = await import('@contiv/client');
+    const { parseUrls } = await connection();
     return parseUrls(this.address);
   }
 
@@ -51,7 +54,7 @@ export class Server {
   }
 
   async #connect(urls: readonly string[], token: string | undefined, limits: Limits = {}): Promise<RestClient> {
-    const [{ RestClient }, { VERSION }] = await Promise.all([import('@contiv/client'), import('@contiv/model')]);
+    const { RestClient, VERSION } = await connection();
     return new RestClient({
       urls,
       userAgent: `netctl/${VERSION}`,

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { networkInterfaces } from 'node:os';
 import { createLogger, createMetrics, runMain } from '@contiv/observe';
 import type { FastifyInstance } from 'fastify';
@@ -20,7 +19,7 @@ const { listen, internal } = settings;
 const logger = createLogger({ name: 'netmaster', level: settings.logLevel, ...(settings.jsonLog ? { format: 'json' as const } : {}) });
 const told = internal ?? { host: listen.host === '0.0.0.0' || listen.host === '::' ? hostAddress() : listen.host, port: listen.port };
 
-await runMain({ logger }, async (lifecycle) => {
+void runMain({ logger }, async (lifecycle) => {
   const store = await openStoreOf(settings.storeUrl, process.env);
   lifecycle.add({ name: 'store', stop: () => store.close() });
   const master = await createMaster({

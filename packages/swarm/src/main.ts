@@ -1,4 +1,4 @@
 /** The swarm program. */
 import { main } from './cli/cli.js';
 
-process.exit(await main(process.argv.slice(2)));
+void main(process.argv.slice(2)).then((code) => process.exit(code));

@@ -35,36 +35,40 @@ function options(): { readonly tutorial: TutorialName; readonly engine: Engine; 
   }
 }
 
-const { tutorial, engine, write } = options();
-const chapters: { chapter: Chapter; done: Done[] }[] = [];
-const began = performance.now();
-const all = await typeAll(TUTORIALS[tutorial].chapters, {
-  engine,
-  root,
-  env: {
-    ...Object.fromEntries(INHERITED.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
-    ENGINE: engine,
-    TERM: 'dumb',
-    LANG: 'C.UTF-8',
-    NO_COLOR: '1',
-    DOCKER_CLI_HINTS: 'false',
-  },
-  chapter: (chapter) => {
-    chapters.push({ chapter, done: [] });
-    process.stdout.write(`\n== ${chapter.title}\n\n`);
-  },
-  done: (done) => {
-    chapters.at(-1)?.done.push(done);
-    process.stdout.write(shown(done));
-  },
-});
-const steps = chapters.flatMap(({ done }) => done);
-const seconds = ((performance.now() - began) / 1000).toFixed(0);
-const version = /ServerVersion: (\S+)/.exec(steps.map(({ output }) => output).join('\n'))?.[1] ?? engine;
-if (write !== undefined) writeFileSync(write, page({ tutorial, engine, version, root, chapters }));
-process.stdout.write(
-  all
-    ? `\nAll ${steps.length} commands of the tutorial showed what they have to, in ${seconds} s.\n`
-    : `\nCommand ${steps.length} did not show what it has to. The lab is left as it is: sudo bin/lab ssh master looks into it, sudo bin/lab down removes it.\n`,
-);
-process.exitCode = all ? 0 : 1;
+async function main(): Promise<void> {
+  const { tutorial, engine, write } = options();
+  const chapters: { chapter: Chapter; done: Done[] }[] = [];
+  const began = performance.now();
+  const all = await typeAll(TUTORIALS[tutorial].chapters, {
+    engine,
+    root,
+    env: {
+      ...Object.fromEntries(INHERITED.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
+      ENGINE: engine,
+      TERM: 'dumb',
+      LANG: 'C.UTF-8',
+      NO_COLOR: '1',
+      DOCKER_CLI_HINTS: 'false',
+    },
+    chapter: (chapter) => {
+      chapters.push({ chapter, done: [] });
+      process.stdout.write(`\n== ${chapter.title}\n\n`);
+    },
+    done: (done) => {
+      chapters.at(-1)?.done.push(done);
+      process.stdout.write(shown(done));
+    },
+  });
+  const steps = chapters.flatMap(({ done }) => done);
+  const seconds = ((performance.now() - began) / 1000).toFixed(0);
+  const version = /ServerVersion: (\S+)/.exec(steps.map(({ output }) => output).join('\n'))?.[1] ?? engine;
+  if (write !== undefined) writeFileSync(write, page({ tutorial, engine, version, root, chapters }));
+  process.stdout.write(
+    all
+      ? `\nAll ${steps.length} commands of the tutorial showed what they have to, in ${seconds} s.\n`
+      : `\nCommand ${steps.length} did not show what it has to. The lab is left as it is: sudo bin/lab ssh master looks into it, sudo bin/lab down removes it.\n`,
+  );
+  process.exitCode = all ? 0 : 1;
+}
+
+void main();

@@ -19,7 +19,7 @@ const STREAM_BYTES = 1 << 30;
 export async function swarmSuite(rounds: number): Promise<Result[]> {
   const children: ChildProcess[] = [];
   const start = (program: string, ...args: string[]): ChildProcess => {
-    const child = spawn(process.execPath, [`${repository}/build/${program}.mjs`, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [`${repository}/build/${program}.cjs`, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
     child.stdout?.resume();
     children.push(child);
     return child;

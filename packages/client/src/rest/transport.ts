@@ -1,6 +1,6 @@
 /** HTTP to the first of several netmasters that answers: keep-alive, time-outs, bounded answers. */
 import http from 'node:http';
-import https from 'node:https';
+import type https from 'node:https';
 import { errorOf } from './answer.js';
 import { ApiError, type Attempt, UnreachableError, UrlError } from './errors.js';
 
@@ -64,7 +64,7 @@ export function parseUrls(list: string): string[] {
 export class Transport {
   readonly #options: TransportOptions;
   readonly #plain = new http.Agent({ keepAlive: true, maxSockets: 16 });
-  readonly #secure: https.Agent;
+  #secure: https.Agent | undefined;
   /** Index of the address that answered last. */
   #preferred = 0;
 
@@ -73,7 +73,6 @@ export class Transport {
     const exposed = options.urls.find((url) => !url.startsWith('https:'));
     if (options.token !== undefined && exposed !== undefined) throw new UrlError('setting auth token requires a https auth_proxy URL');
     this.#options = options;
-    this.#secure = new https.Agent({ keepAlive: true, maxSockets: 16, rejectUnauthorized: options.insecure !== true });
   }
 
   /**
@@ -132,16 +131,17 @@ export class Transport {
     throw new UnreachableError(attempts);
   }
 
-  #open(url: string, path: string): Promise<http.IncomingMessage> {
+  async #open(url: string, path: string): Promise<http.IncomingMessage> {
     const { token, connectTimeoutMs = CONNECT_TIMEOUT_MS, insecure } = this.#options;
+    const secure = url.startsWith('https:');
+    const { get } = secure ? await import('node:https') : http;
     return new Promise((resolve, reject) => {
       const headers = {
         accept: 'application/x-ndjson, application/problem+json',
         'user-agent': 'contiv-client',
         ...(token === undefined ? {} : { 'x-auth-token': token }),
       };
-      const secure = url.startsWith('https:');
-      const req = (secure ? https : http).get(`${url}${path}`, {
+      const req = get(`${url}${path}`, {
         agent: false,
         headers,
         ...(secure ? { rejectUnauthorized: insecure !== true } : {}),
@@ -160,17 +160,25 @@ export class Transport {
 
   close(): void {
     this.#plain.destroy();
-    this.#secure.destroy();
+    this.#secure?.destroy();
   }
 
-  #once(url: string, request: HttpRequest): Promise<HttpAnswer> {
+  /** TLS is half of what a start of netctl loads, so only who needs it does. */
+  async #tls(): Promise<{ request: typeof https.request; agent: https.Agent }> {
+    const { Agent, request } = await import('node:https');
+    this.#secure ??= new Agent({ keepAlive: true, maxSockets: 16, rejectUnauthorized: this.#options.insecure !== true });
+    return { request, agent: this.#secure };
+  }
+
+  async #once(url: string, request: HttpRequest): Promise<HttpAnswer> {
     const { token, connectTimeoutMs = CONNECT_TIMEOUT_MS, timeoutMs = TIMEOUT_MS, maxBytes = MAX_BYTES } = this.#options;
+    const base = new URL(url);
+    const secure = base.protocol === 'https:';
+    const over = secure ? await this.#tls() : { request: http.request, agent: this.#plain };
     return new Promise((resolve, reject) => {
-      const base = new URL(url);
-      const secure = base.protocol === 'https:';
       const payload = request.body === undefined ? undefined : JSON.stringify(request.body);
-      const req = (secure ? https : http).request({
-        agent: secure ? this.#secure : this.#plain,
+      const req = over.request({
+        agent: over.agent,
         host: base.hostname.replace(/^\[|\]$/g, ''),
         port: base.port === '' ? (secure ? 443 : 80) : Number(base.port),
         method: request.method,

@@ -1,8 +1,7 @@
 /** What this host must have before anything is made; each absence is one sentence. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { release } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { isErrno, mount, probeLibbpf, unmount } from '@contiv/syscall';
 import { DatapathError, reasonOf } from '../errors.js';
 import { BPFFS } from './names.js';
@@ -59,7 +58,7 @@ export function releaseBpffs(): void {
 /** `CONTIV_BPF_OBJECT`, else the file beside the running bundle, else the one `make build` left in the repository. */
 export function findObject(env: NodeJS.ProcessEnv = process.env): string {
   const given = env.CONTIV_BPF_OBJECT;
-  const here = dirname(fileURLToPath(import.meta.url));
+  const here = import.meta.dirname;
   const candidates = given ? [given] : [join(here, 'contiv.bpf.o'), join(here, '../../../../build/contiv.bpf.o')];
   const found = candidates.find((path) => existsSync(path));
   if (found === undefined) {

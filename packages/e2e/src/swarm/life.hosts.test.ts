@@ -327,7 +327,7 @@ describe('TLS', () => {
     const begun = rig.logs.length;
     const manager = rig.spawn([
       'node',
-      join(import.meta.dirname, '../../../../build/swarm.mjs'),
+      join(import.meta.dirname, '../../../../build/swarm.cjs'),
       'manage',
       '-H',
       ':2399',

@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { ADDRESS, Rig, ROOT } from '../rig/rig.js';
 import { eventually, type Result, type RunOptions } from '../rig/run.js';
 
-export const BUNDLE = `${ROOT}build/swarm.mjs`;
+export const BUNDLE = `${ROOT}build/swarm.cjs`;
 /** Refreshes and failure counts short enough for tests. */
 export const QUICK = ['--engine-refresh-min-interval', '1s', '--engine-refresh-max-interval', '2s', '--engine-failure-retry', '2'];
 
@@ -15,7 +15,7 @@ export class SwarmRig extends Rig {
   logs = '';
 
   manage(port: number, ...args: readonly string[]): ChildProcess {
-    return this.#logged(['node', '--enable-source-maps', BUNDLE, 'manage', '-H', `127.0.0.1:${port}`, ...args]);
+    return this.#logged(['node', BUNDLE, 'manage', '-H', `127.0.0.1:${port}`, ...args]);
   }
 
   join(advertise: string, discovery: string): ChildProcess {

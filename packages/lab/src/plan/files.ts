@@ -40,15 +40,15 @@ export const sharedFiles = (host: HostPlan, hosts: readonly HostPlan[]): Planned
 ];
 
 export function hostFiles(lab: string, options: LabOptions, host: HostPlan, hosts: readonly HostPlan[], programs: Programs): PlannedFile[] {
-  const node = `exec ${programs.node} --enable-source-maps`;
+  const node = `exec ${programs.node}`;
   const bundled = (name: string, before = '') =>
-    script(join(binDir(host), name.replaceAll('-', '_')), `${before}${node} ${programs.root}/build/${name}.mjs "$@"`);
+    script(join(binDir(host), name.replaceAll('-', '_')), `${before}${node} ${programs.root}/build/${name}.cjs "$@"`);
   return [
     ...sharedFiles(host, hosts),
     plain(join(host.dir, 'etc', 'hostname'), `${host.name}\n`),
     plain(join(host.dir, 'etc', 'resolv.conf'), `nameserver ${OUTSIDE.dns}\noptions timeout:1 attempts:1\n`),
     { ...script(initScript(host), initText(lab, options, host)), mode: 0o755 },
-    script(join(binDir(host), 'service'), `${node} ${programs.root}/build/lab.mjs host-service ${host.dir} "$@"`),
+    script(join(binDir(host), 'service'), `${node} ${programs.root}/build/lab.cjs host-service ${host.dir} "$@"`),
     // The tutorial's commands begin with sudo; a minimal machine has none, and everybody in a host is root.
     script(
       join(binDir(host), 'sudo'),

@@ -60,11 +60,7 @@ export function engineFacts(binary: string, output: string): EngineFacts {
 const sharesNetworks = (options: LabOptions, { engine }: Programs): boolean =>
   options.engine === 'system' && options.store === 'etcd' && engine.clusterStore;
 
-const program = (programs: Programs, name: string): string[] => [
-  programs.node,
-  '--enable-source-maps',
-  join(programs.root, 'build', `${name}.mjs`),
-];
+const program = (programs: Programs, name: string): string[] => [programs.node, join(programs.root, 'build', `${name}.cjs`)];
 
 const etcdUrl = (first: HostPlan): string => `etcd://${first.ip}:2379`;
 
