@@ -1,11 +1,18 @@
 // Bundles every program (a package with src/main.ts), or only those named: build/NAME.cjs starts it, bin/NAME is the launcher.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { build } from 'esbuild';
 
 /** What a program does while it is watched for what a start compiles; without effects, and it may fail. */
 const USUAL = { netctl: ['--netmaster', 'http://127.0.0.1:1', 'version'] };
+
+/** At once, for a program may start meanwhile: half a bundle is none, and an empty one does nothing without an error. */
+function put(path, contents, mode = 0o644) {
+  const beside = `${path}.${process.pid}`;
+  writeFileSync(beside, contents, { mode });
+  renameSync(beside, path);
+}
 
 const only = process.argv.slice(2);
 const programs = readdirSync('packages').filter(
@@ -14,7 +21,8 @@ const programs = readdirSync('packages').filter(
 mkdirSync('bin', { recursive: true });
 mkdirSync('build', { recursive: true });
 
-const { metafile } = await build({
+const { metafile, outputFiles } = await build({
+  write: false,
   entryPoints: Object.fromEntries(programs.map((name) => [name, `packages/${name}/src/main.ts`])),
   outdir: 'build',
   entryNames: '[name]-[hash]',
@@ -36,18 +44,17 @@ const { metafile } = await build({
 const bundles = Object.entries(metafile.outputs).flatMap(([path, { entryPoint }]) =>
   entryPoint === undefined ? [] : [[path, entryPoint]],
 );
-copyFileSync('scripts/start.cjs', 'build/start.cjs');
+for (const { path, contents } of outputFiles) put(path, contents);
+put('build/start.cjs', readFileSync('scripts/start.cjs'));
 
 for (const [path, entryPoint] of bundles) {
   const name = entryPoint.split('/')[1];
   const bundle = basename(path);
   if (!existsSync(path.replace(/cjs$/, 'code')))
     spawnSync(process.execPath, ['build/start.cjs', resolve(path), ...(USUAL[name] ?? ['--help'])], { stdio: 'ignore', timeout: 60_000 });
-  writeFileSync(`build/${name}.cjs`, `require('./start.cjs')(__dirname + '/${bundle}');\n`);
+  put(`build/${name}.cjs`, `require('./start.cjs')(__dirname + '/${bundle}');\n`);
   const stem = bundle.replace(/\.cjs$/, '');
   for (const old of readdirSync('build'))
     if (/^(.+)-[0-9A-Z]{8}\./.exec(old)?.[1] === name && !old.startsWith(`${stem}.`)) rmSync(`build/${old}`);
-  const launcher = `bin/${name.replaceAll('-', '_')}`;
-  writeFileSync(launcher, `#!/bin/sh\nexec node "$(dirname "$(readlink -f "$0")")/../build/${name}.cjs" "$@"\n`);
-  chmodSync(launcher, 0o755);
+  put(`bin/${name.replaceAll('-', '_')}`, `#!/bin/sh\nexec node "$(dirname "$(readlink -f "$0")")/../build/${name}.cjs" "$@"\n`, 0o755);
 }

@@ -1,7 +1,7 @@
 'use strict';
 // Starts a program from what V8 made of its bundle at build time, for compiling is the longest part of a start. A Node of another version
 // compiles it itself, and so does one that is to show source lines (NODE_OPTIONS=--enable-source-maps).
-const { readFileSync, writeFileSync } = require('node:fs');
+const { readFileSync, renameSync, writeFileSync } = require('node:fs');
 const { createRequire, wrap } = require('node:module');
 const { Script } = require('node:vm');
 
@@ -35,6 +35,10 @@ if (require.main === module) {
   process.argv.splice(1, 1);
   const bundle = process.argv[1];
   const script = compile(bundle);
-  process.on('exit', () => writeFileSync(keptOf(bundle), script.createCachedData()));
+  process.on('exit', () => {
+    // At once: another start may read it meanwhile.
+    writeFileSync(`${keptOf(bundle)}.new`, script.createCachedData());
+    renameSync(`${keptOf(bundle)}.new`, keptOf(bundle));
+  });
   run(script, bundle);
 }

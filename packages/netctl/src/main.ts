@@ -21,7 +21,11 @@ function interrupted(): AbortSignal {
   return stop.signal;
 }
 
+/** As Node says it of a program that waits for what never comes. */
+const UNSETTLED = 13;
+
 async function main(): Promise<void> {
+  process.exitCode = UNSETTLED;
   let prompt: Prompt | undefined;
   process.exitCode = await run(process.argv.slice(2), {
     out: (text) => process.stdout.write(text),

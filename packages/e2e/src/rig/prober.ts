@@ -32,9 +32,10 @@ export class Prober {
   #listener: ((line: string) => void) | undefined;
   #run = 0;
   #said = '';
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(rig: Rig, host: string) {
-    this.#child = rig.spawn([rig.labProgram, 'exec', host, '--', 'sh', '-c', 'ulimit -n 65536; exec perl "$0"', SCRIPT], 'pipe');
+    this.#child = rig.spawn([rig.labProgram, 'exec', host, '--', 'sh', '-c', 'ulimit -n $(ulimit -Hn); exec perl "$0"', SCRIPT], 'pipe');
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#said += text));
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       const lines = (this.#rest + text).split('\n');
@@ -70,8 +71,14 @@ export class Prober {
     return { sent, answered };
   }
 
-  /** Lines until one that begins with `last`. */
-  #ask(lines: readonly string[], last: string, onLast: (words: readonly string[]) => void = () => undefined): Promise<string[]> {
+  /** Lines until one that begins with `last`. One question after the other: answers do not say what they answer. */
+  #ask(lines: readonly string[], last: string, onLast?: (words: readonly string[]) => void): Promise<string[]> {
+    const answer = this.#turn.then(() => this.#askNow(lines, last, onLast));
+    this.#turn = answer.catch(() => undefined);
+    return answer;
+  }
+
+  #askNow(lines: readonly string[], last: string, onLast: (words: readonly string[]) => void = () => undefined): Promise<string[]> {
     return new Promise((resolve, reject) => {
       const got: string[] = [];
       const fail = (why: string) => reject(new Error(`prober: ${why} ${this.#said}`));
