@@ -24,6 +24,9 @@ afterEach(() => {
   events();
   bench.forgetRules();
   bench.clear('flow_sources');
+  // What one test has taken of a second is not missing to the next one.
+  const buckets = bench.map('flow_buckets');
+  for (const [key, value] of buckets.entries()) buckets.set(key, Buffer.alloc(value.length));
 });
 afterAll(() => {
   departures.close();
@@ -147,7 +150,7 @@ describe('a container that leaves', () => {
       timer = setImmediate(count);
     };
     let timer = setImmediate(count);
-    await expect.poll(() => bench.map('connections4').count(), { timeout: 5_000, interval: 100 }).toBe(1);
+    await expect.poll(() => bench.map('connections4').count(), { interval: 100 }).toBe(1);
     clearImmediate(timer);
     expect(turns).toBeGreaterThan(20);
     expect(events().filter(({ kind }) => kind === 'ended').length).toBeGreaterThan(0);

@@ -152,8 +152,15 @@ describe('in', () => {
   });
 
   it('lets nothing overtake what the tunnel device takes in', () => {
-    expect(bench.receiveWrapped(wrapped(inner()), 1000)).toMatchObject({ verdict: 'pass' });
-    expect(bench.receiveWrapped(wrapped(inner()))).toMatchObject({ verdict: 'pass' });
+    for (;;) {
+      const began = performance.now();
+      expect(bench.receiveWrapped(wrapped(inner()), 1000)).toMatchObject({ verdict: 'pass' });
+      const next = bench.receiveWrapped(wrapped(inner()));
+      // Where this process had to wait for a processor in between, it may be over.
+      if (performance.now() - began > 15) continue;
+      expect(next).toMatchObject({ verdict: 'pass' });
+      break;
+    }
     // Longer ago than it lasts.
     const [key, way] = bench.map('ways').entries()[0] ?? [];
     if (!key || !way) throw new Error('no way is kept');
