@@ -3,6 +3,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const resolve = { conditions: ['source'] };
 const ssr = { resolve };
+/** What is waited for is there in a moment; on a machine that is busy with something else it may take its time. */
+const expect = { poll: { timeout: 30_000 } };
 
 /** Files that take minutes, the longest first. */
 const LONGEST = ['matrix', 'survival', 'losses', 'leaks', 'swarm/api', 'routing', 'swarm/life', 'tutorial', 'networks', 'swarm/cluster'];
@@ -36,6 +38,7 @@ export default defineConfig({
           isolate: false,
           // They wait for more than half of their time, and vitest would take one process less than there are processors.
           maxWorkers: 3,
+          expect,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -49,6 +52,7 @@ export default defineConfig({
           pool: 'forks',
           // Each file has namespaces, devices and directories of its own, and waits about a third of its time; what measures rates needs the rest.
           maxWorkers: 2,
+          expect,
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },
@@ -62,6 +66,7 @@ export default defineConfig({
           pool: 'forks',
           // Labs of different names share nothing, and their tests wait for about half of their time.
           maxWorkers: 3,
+          expect,
           testTimeout: 600_000,
           hookTimeout: 600_000,
         },

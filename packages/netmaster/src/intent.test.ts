@@ -214,7 +214,7 @@ describe('a change of more than one transaction', () => {
       ...Array.from({ length: 30 }, (_, i) => two.tenant(`t${i}`)),
     ]);
     expect([a.status, b.status, ...others.map((o) => o.status)]).toEqual(Array.from({ length: 32 }, () => 200));
-    expect(await exported(one)).toEqual(await exported(two));
+    await expect.poll(() => exported(one)).toEqual(await exported(two));
     expect(((await one.get('/api/v1/tenants')).body as unknown[]).length).toBe(33);
     await one.stop(false);
     await two.stop();

@@ -4,5 +4,5 @@ export { type LmdbOptions, LmdbStore } from './lmdb/store.js';
 export { MemoryStore } from './memory.js';
 export { openStore, storeAt } from './open.js';
 export * from './store.js';
-export { startEtcd, type TestEtcd, type TestEtcdOptions } from './testing.js';
+export { freePort, startEtcd, type TestEtcd, type TestEtcdOptions } from './testing.js';
 export { credentialsFromEnv, parseStoreUrl, type StoreCredentials, type StoreLocation } from './url.js';

@@ -13,7 +13,7 @@ describeStore(
       close: async () => store.close(),
     };
   },
-  { modelRuns: 300, writers: 32, writesEach: 50 },
+  { modelRuns: 300, writers: 32, writesEach: 50, leaseSeconds: 1 },
 );
 
 test('history is bounded', async () => {

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
@@ -39,11 +40,13 @@ export interface TestEtcdOptions {
 export async function startEtcd(options: TestEtcdOptions = {}): Promise<TestEtcd> {
   const count = options.members ?? 1;
   const directory = mkdtempSync(join(tmpdir(), 'contiv-etcd-'));
-  const ports = await freePorts(count * 3);
-  const client = (i: number) => `127.0.0.1:${ports[i * 3]}`;
-  const peer = (i: number) => `http://127.0.0.1:${ports[i * 3 + 1]}`;
+  const ports = new Set<number>();
+  while (ports.size < count * 3) ports.add(await freePort());
+  const [...port] = ports;
+  const client = (i: number) => `127.0.0.1:${port[i * 3]}`;
+  const peer = (i: number) => `http://127.0.0.1:${port[i * 3 + 1]}`;
   // Health is asked for here, so that it needs no certificate.
-  const metrics = (i: number) => `http://127.0.0.1:${ports[i * 3 + 2]}`;
+  const metrics = (i: number) => `http://127.0.0.1:${port[i * 3 + 2]}`;
   const { tls } = options;
   const scheme = tls === undefined ? 'http' : 'https';
   const secure =
@@ -132,7 +135,7 @@ async function stands(pid: number): Promise<boolean> {
 }
 
 async function healthy(endpoint: string): Promise<void> {
-  const deadline = performance.now() + 20_000;
+  const deadline = performance.now() + 60_000;
   for (;;) {
     try {
       const response = await fetch(`${endpoint}/health`, { signal: AbortSignal.timeout(2000) });
@@ -141,18 +144,22 @@ async function healthy(endpoint: string): Promise<void> {
       // Not up yet.
     }
     if (performance.now() > deadline)
-      throw new Error(`etcd at ${endpoint} does not answer within 20 s; is Debian's etcd-server installed?`);
+      throw new Error(`etcd at ${endpoint} does not answer within 60 s; is Debian's etcd-server installed?`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => {
-    const address = server.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
-  });
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+/** A port of 127.0.0.1 for somebody who binds it later: below those that the kernel gives to connections meanwhile. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(10_000, 32_000);
+    const server = createServer().listen({ port, host: '127.0.0.1', exclusive: true });
+    const listens = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (!listens) continue;
+    await new Promise((closed) => server.close(closed));
+    return port;
+  }
 }

@@ -51,7 +51,7 @@ describe('MasterPool', () => {
   it('gives a silent master only a part of the time', async () => {
     const silent = await serve(() => undefined);
     const live = await serve((_req, res) => res.end('{"NetworkID":"a.b","IPv4Address":"10.1.2.1/24"}'));
-    const calls = new AgentCalls(new MasterPool([silent, live]), 600);
+    const calls = new AgentCalls(new MasterPool([silent, live]), 2_000);
     expect(await calls.allocAddress({ NetworkID: 'a.b' })).toBe('10.1.2.1/24');
   });
 

@@ -72,7 +72,7 @@ function follow(urls: string[], extra: Partial<StreamOptions> = {}) {
   cleanups.push(() => stream.stop());
   stream.start();
   const until = async (what: (line: string) => boolean) => {
-    for (let i = 0; i < 400; i++) {
+    for (let i = 0; i < 4_000; i++) {
       if (log.some(what)) return;
       await new Promise((resolve) => setTimeout(resolve, 5));
     }

@@ -228,7 +228,7 @@ describe('of several masters', () => {
     const start = performance.now();
     await expect(client(url, { timeoutMs: 200 }).tenants.list()).rejects.toThrow(`${url} (no answer within 200 ms)`);
     await expect(client(half, { timeoutMs: 200 }).tenants.list()).rejects.toThrow(`${half} (no answer within 200 ms)`);
-    expect(performance.now() - start).toBeLessThan(2_000);
+    expect(performance.now() - start).toBeLessThan(10_000);
   });
 
   test('what does not speak the protocol is said so', async () => {

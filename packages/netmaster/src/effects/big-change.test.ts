@@ -53,7 +53,8 @@ function summary(mirror: Mirror): string {
 const BEFORE = `${COUNT} old`;
 const AFTER = `${(COUNT * 2) / 3} new`;
 
-describe('a big change', () => {
+/** They wait, each on a store of its own. */
+describe.concurrent('a big change', () => {
   test('is there whole or not at all, whichever transaction fails, and leaves nothing behind', async () => {
     const outcome = async (carriesOut: boolean, failing: number): Promise<string> => {
       const store = await filled();

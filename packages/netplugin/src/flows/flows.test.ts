@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { emptyMirror } from '@contiv/client';
@@ -78,7 +78,7 @@ test('that records cannot be written is said once, and again when it comes anew'
     expect(lines.at(-1)).toMatch(/cannot be written and are lost/);
     rmSync(place);
     source.events.push(denied);
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await expect.poll(() => existsSync(place) && readdirSync(place).some((name) => statSync(join(place, name)).size > 0)).toBe(true);
   }
   expect(flows.leftOut).toBe(4);
 });

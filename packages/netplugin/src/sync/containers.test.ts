@@ -30,7 +30,7 @@ test('a container that netmaster refuses to know is named once in the log, and t
     containers.changed('c1');
     await expect.poll(reports).toBeGreaterThanOrEqual(n);
   }
-  expect(lines.filter((line) => line.includes('endpoint not found')).length).toBe(1);
+  await expect.poll(() => lines.filter((line) => line.includes('endpoint not found')).length).toBe(1);
   rig.master.refuse.clear();
   containers.changed('c1');
   await expect.poll(reports).toBeGreaterThanOrEqual(4);

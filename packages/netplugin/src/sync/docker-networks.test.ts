@@ -71,7 +71,7 @@ test('a network that gets its name late stays, although the stream is later stil
   await expect.poll(() => rig.cluster.mirror.networks.get(FINAL)?.dockerName).toBe('proj_net');
   networks.soon();
   await new Promise((resolve) => setTimeout(resolve, 100));
-  expect(rig.state.networks.get(ID)).toMatchObject({ ref: { network: 'proj-net' }, dockerName: 'proj_net' });
+  await expect.poll(() => rig.state.networks.get(ID)).toMatchObject({ ref: { network: 'proj-net' }, dockerName: 'proj_net' });
   expect(told).toEqual([]);
 });
 
@@ -93,5 +93,5 @@ test('what is left of a docker network create that broke off goes, after a while
   expect(removed()).toEqual([]);
   vi.setSystemTime(Date.now() + 31_000);
   await look();
-  expect(removed()).toEqual(['DELETE /api/v1/networks/default:docker-000000000000/']);
+  await expect.poll(removed).toEqual(['DELETE /api/v1/networks/default:docker-000000000000/']);
 });

@@ -24,5 +24,5 @@ test('what keeps this host out of infra networks is logged once for each, and sh
     await expect.poll(asked).toBeGreaterThanOrEqual(before + 2);
   }
   await expect.poll(() => infra.fault).toBe('infra network infra1: no address is left');
-  expect(lines.length).toBe(2);
+  await expect.poll(() => lines.length).toBe(2);
 });

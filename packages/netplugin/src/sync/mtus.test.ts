@@ -16,6 +16,7 @@ const record = (endpointId: string, mtu?: number): EndpointRecord => ({
   sandboxKey: `/sandbox/${endpointId}`,
   ...(mtu === undefined ? {} : { mtu }),
 });
+const PATIENCE_MS = 30_000;
 let mtus: ContainerMtus | undefined;
 afterEach(() => mtus?.stop());
 
@@ -51,15 +52,15 @@ test('containers get a smaller MTU and no larger one, and each is looked at only
   });
   mtus.start();
   // Of an earlier agent, which kept no MTUs.
-  await vi.waitFor(() => expect(endpoints.get('3')?.mtu).toBe(1450));
+  await vi.waitFor(() => expect(endpoints.get('3')?.mtu).toBe(1450), PATIENCE_MS);
   await new Promise((wake) => setTimeout(wake, 50));
   expect(looks).toEqual(['/sandbox/3']);
 
   network = 1350;
-  await vi.waitFor(() => expect(looks).toContain('/sandbox/1'));
+  await vi.waitFor(() => expect(looks).toContain('/sandbox/1'), PATIENCE_MS);
   expect(endpoints.get('1')?.mtu).toBe(1450);
   away = '';
-  await vi.waitFor(() => expect([...endpoints.values()].map((r) => r.mtu)).toEqual([1350, 1350, 1350]), 5_000);
+  await vi.waitFor(() => expect([...endpoints.values()].map((r) => r.mtu)).toEqual([1350, 1350, 1350]), PATIENCE_MS);
   expect([...inside.values()]).toEqual([1350, 1300, 1350]);
 
   network = 8950;

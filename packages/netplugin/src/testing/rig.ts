@@ -62,7 +62,7 @@ export async function openRig(options: { readonly deadMaster?: boolean; readonly
   await server.start();
   cluster.start();
   dataplane.start();
-  if (!options.deadMaster) await cluster.until(() => cluster.synced, 3_000);
+  if (!options.deadMaster) await cluster.until(() => cluster.synced, 30_000);
 
   const raw = (method: string, path: string, body: Buffer | string): Promise<{ status: number; text: string }> =>
     new Promise((resolve, reject) => {

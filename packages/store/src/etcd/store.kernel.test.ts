@@ -9,6 +9,7 @@ import { openStore } from '../open.js';
 import { CompactedError, type Store, StoreUnavailableError } from '../store.js';
 import { startEtcd, type TestEtcd } from '../testing.js';
 import { EtcdConnection } from './connection.js';
+import { REQUEST_TIMEOUT_MS } from './options.js';
 import { api } from './proto.js';
 
 describeStore(
@@ -31,7 +32,7 @@ describeStore(
       close: () => etcd.close(),
     };
   },
-  { modelRuns: 50, writers: 16, writesEach: 20 },
+  { modelRuns: 50, writers: 16, writesEach: 20, leaseSeconds: 4 },
 );
 
 describe('etcd that fails', () => {
@@ -48,91 +49,120 @@ describe('etcd that fails', () => {
 
   test('a restart is nothing but latency to readers, and to writers that come while it is down', async () => {
     await store.txn([], [{ put: '/r', value: 'before' }]);
-    await etcd.kill();
-    // What is on its way at that moment has an unknown outcome; what comes later has not.
-    await delay(50);
-    const reading = store.get('/r');
-    const writing = store.txn([], [{ put: '/w', value: 'while down' }]);
-    await delay(300);
-    await etcd.restart();
-    expect((await reading)?.value).toBe('before');
-    expect((await writing).succeeded).toBe(true);
-    expect((await store.get('/w'))?.value).toBe('while down');
+    for (;;) {
+      await etcd.kill();
+      // What is on its way at that moment has an unknown outcome; what comes later has not.
+      await delay(50);
+      const begin = performance.now();
+      const calls = Promise.all([store.get('/r'), store.txn([], [{ put: '/w', value: 'while down' }])]);
+      calls.catch(() => undefined);
+      await delay(300);
+      await etcd.restart();
+      // Where a restart takes longer than calls wait, it proves nothing.
+      if (performance.now() - begin > REQUEST_TIMEOUT_MS - 1_000) continue;
+      const [read, written] = await calls;
+      expect([read?.value, written.succeeded]).toEqual(['before', true]);
+      expect((await store.get('/w'))?.value).toBe('while down');
+      return;
+    }
   });
 
   test('down for good, calls fail in bounded time and say what to do', async () => {
     await etcd.kill();
-    for (const call of [
-      () => store.get('/r'),
-      () => store.range('/'),
-      () => store.txn([], [{ put: '/x', value: '' }]),
-      () => store.lease(10),
-    ]) {
-      const begin = performance.now();
-      const error = await call().catch((error: unknown) => error);
+    const begin = performance.now();
+    const failure = (call: Promise<unknown>) =>
+      call.then(
+        () => expect.fail('it succeeded'),
+        (error: unknown) => error,
+      );
+    const calls = [store.get('/r'), store.range('/'), store.txn([], [{ put: '/x', value: '' }]), store.lease(10), openStore(etcd.url)];
+    const errors = await Promise.all(calls.map(failure));
+    expect(performance.now() - begin).toBeLessThan(5000);
+    for (const error of errors) {
       expect(error).toBeInstanceOf(StoreUnavailableError);
       expect(String(error)).toContain(etcd.endpoints[0]);
-      expect(performance.now() - begin).toBeLessThan(5000);
     }
-    await expect(openStore(etcd.url)).rejects.toThrow(`store ${etcd.url}: etcd at ${etcd.endpoints[0]} cannot be used`);
+    expect(String(errors.at(-1))).toContain(`store ${etcd.url}: etcd at ${etcd.endpoints[0]} cannot be used`);
     await etcd.restart();
     await store.txn([], [{ put: '/x', value: 'again' }]);
   });
+});
 
-  test('a server that stands still for 10 s (a black hole) is noticed, and the watch goes on without loss', async () => {
-    const { revision } = await store.txn([], [{ put: '/hole', value: '0' }]);
-    const watch = follow(store, '/hole', revision + 1);
-    await store.txn([], [{ put: '/hole', value: '1' }]);
-    await watch.until((events) => events.length === 1);
-    await etcd.pause();
-    const begin = performance.now();
-    await expect(store.get('/hole')).rejects.toThrow(StoreUnavailableError);
-    expect(performance.now() - begin).toBeLessThan(5000);
-    await delay(10_000 - (performance.now() - begin));
-    etcd.resume();
-    const resumed = performance.now();
-    const written = await store.txn([], [{ put: '/hole', value: '2' }]);
-    await watch.until((events) => events.length === 2);
-    expect(performance.now() - resumed).toBeLessThan(5000);
-    expect(watch.events[1]).toMatchObject({ kv: { value: '2', modRevision: written.revision } });
-    await watch.stop();
-  });
+/** An etcd of the test's own, so that it may run beside others. */
+async function withEtcd(work: (etcd: TestEtcd, store: Store) => Promise<void>): Promise<void> {
+  const etcd = await startEtcd();
+  const store = await openStore(etcd.url);
+  try {
+    await work(etcd, store);
+  } finally {
+    await store.close();
+    await etcd.close();
+  }
+}
 
-  test('a lease that cannot be kept alive is lost before the server gives it up', async () => {
-    const lease = await store.lease(3);
-    await store.txn([], [{ put: '/leased', value: '', lease: lease.id }]);
-    await delay(1500);
-    await etcd.pause();
-    const begin = performance.now();
-    await until(() => lease.lost.aborted, 5);
-    expect(performance.now() - begin).toBeLessThan(3000);
-    etcd.resume();
-    await expect.poll(() => store.get('/leased'), { timeout: 15_000 }).toBeUndefined();
-  });
+/** They wait for seconds each. */
+describe.concurrent('etcd that is away for long', () => {
+  test('a server that stands still for 10 s (a black hole) is noticed, and the watch goes on without loss', () =>
+    withEtcd(async (etcd, store) => {
+      const { revision } = await store.txn([], [{ put: '/hole', value: '0' }]);
+      const watch = follow(store, '/hole', revision + 1);
+      await store.txn([], [{ put: '/hole', value: '1' }]);
+      await watch.until((events) => events.length === 1);
+      await etcd.pause();
+      const begin = performance.now();
+      await expect(store.get('/hole')).rejects.toThrow(StoreUnavailableError);
+      expect(performance.now() - begin).toBeLessThan(5000);
+      await delay(10_000 - (performance.now() - begin));
+      etcd.resume();
+      const resumed = performance.now();
+      const written = await store.txn([], [{ put: '/hole', value: '2' }]);
+      await watch.until((events) => events.length === 2);
+      expect(performance.now() - resumed).toBeLessThan(5000);
+      expect(watch.events[1]).toMatchObject({ kv: { value: '2', modRevision: written.revision } });
+      await watch.stop();
+    }));
 
-  test('a watch that was away during a compaction is told to list again', async () => {
-    const { revision } = await store.txn([], [{ put: '/compact', value: '0' }]);
-    const watch = follow(store, '/compact', revision + 1);
-    await store.txn([], [{ put: '/compact', value: '1' }]);
-    await watch.until((events) => events.length === 1);
-    // Another client writes and compacts before ours is back.
-    await etcd.kill();
-    await delay(2500);
-    const other = etcd.restart().then(async () => {
-      const fast = await openStore(etcd.url);
-      for (let i = 0; i < 50; i++) await fast.txn([], [{ put: '/compact', value: `later ${i}` }]);
-      await fast.compact((await fast.range('/')).revision);
-      await fast.close();
-    });
-    await other;
-    // Whether ours was back in time is a race; either it saw all, or it was told.
-    const outcome = await watch.until((events) => events.length === 51, 10).catch((error: unknown) => error);
-    if (outcome !== undefined) expect(outcome).toBeInstanceOf(CompactedError);
-    await watch.stop().catch(() => undefined);
-    const { revision: now } = await store.range('/');
-    const late = follow(store, '/compact', now);
-    await expect(late.until(() => false, 5)).rejects.toThrow(CompactedError);
-  });
+  test('a lease that cannot be kept alive is lost before the server gives it up', () =>
+    withEtcd(async (etcd, store) => {
+      const lease = await store.lease(3);
+      await store.txn([], [{ put: '/leased', value: '', lease: lease.id }]);
+      await delay(1500);
+      await etcd.pause();
+      const begin = performance.now();
+      await until(() => lease.lost.aborted, 5);
+      expect(performance.now() - begin).toBeLessThan(3000);
+      etcd.resume();
+      const resumed = performance.now();
+      while ((await store.get('/leased').catch(() => null)) !== undefined) {
+        expect(performance.now() - resumed).toBeLessThan(30_000);
+        await delay(50);
+      }
+    }));
+
+  test('a watch that was away during a compaction is told to list again', () =>
+    withEtcd(async (etcd, store) => {
+      const { revision } = await store.txn([], [{ put: '/compact', value: '0' }]);
+      const watch = follow(store, '/compact', revision + 1);
+      await store.txn([], [{ put: '/compact', value: '1' }]);
+      await watch.until((events) => events.length === 1);
+      // Another client writes and compacts before ours is back.
+      await etcd.kill();
+      await delay(2500);
+      const other = etcd.restart().then(async () => {
+        const fast = await openStore(etcd.url);
+        for (let i = 0; i < 50; i++) await fast.txn([], [{ put: '/compact', value: `later ${i}` }]);
+        await fast.compact((await fast.range('/')).revision);
+        await fast.close();
+      });
+      await other;
+      // Whether ours was back in time is a race; either it saw all, or it was told.
+      const outcome = await watch.until((events) => events.length === 51).catch((error: unknown) => error);
+      if (outcome !== undefined) expect(outcome).toBeInstanceOf(CompactedError);
+      await watch.stop().catch(() => undefined);
+      const { revision: now } = await store.range('/');
+      const late = follow(store, '/compact', now);
+      await expect(late.until(() => false)).rejects.toThrow(CompactedError);
+    }));
 });
 
 describe('etcd of three members', () => {
@@ -151,19 +181,23 @@ describe('etcd of three members', () => {
           await delay(5);
         }
       })();
-      await delay(300);
+      /** Waits until so many more writes were acknowledged. */
+      const goesOn = async (more: number) => {
+        const enough = acknowledged.length + more;
+        await until(() => acknowledged.length >= enough, 30);
+      };
+      await goesOn(20);
       await cluster.kill(0);
-      await delay(4000);
-      const afterKill = acknowledged.length;
+      await goesOn(100);
       await cluster.restart(0);
-      await cluster.pause(1);
-      await delay(6000);
-      const afterPause = acknowledged.length;
-      cluster.resume(1);
+      // One of them is in use.
+      for (const member of [1, 2]) {
+        await cluster.pause(member);
+        await goesOn(100);
+        cluster.resume(member);
+      }
       stop = true;
       await writing;
-      expect(afterKill).toBeGreaterThan(100);
-      expect(afterPause - afterKill).toBeGreaterThan(50);
       await watch.until((events) => events.some((event) => event.type === 'put' && event.kv.value === String(acknowledged.at(-1))));
       const seen = new Set(watch.events.map((event) => (event.type === 'put' ? Number(event.kv.value) : -1)));
       for (const i of acknowledged) expect(seen).toContain(i);
@@ -245,8 +279,10 @@ describe('etcd behind TLS and with users', () => {
       await store.txn([], [{ put: '/tls', value: 'yes' }]);
       expect((await store.get('/tls'))?.value).toBe('yes');
       await store.close();
-      await expect(openStore(etcd.url, { caFile: file('ca.crt') })).rejects.toThrow(StoreUnavailableError);
-      await expect(openStore(etcd.url, { certFile: file('client.crt'), keyFile: file('client.key') })).rejects.toThrow(/cannot be used/);
+      await Promise.all([
+        expect(openStore(etcd.url, { caFile: file('ca.crt') })).rejects.toThrow(StoreUnavailableError),
+        expect(openStore(etcd.url, { certFile: file('client.crt'), keyFile: file('client.key') })).rejects.toThrow(/cannot be used/),
+      ]);
     } finally {
       await etcd.close();
     }
@@ -269,7 +305,7 @@ describe('etcd behind TLS and with users', () => {
       const store = await openStore(etcd.url, { user: 'root', passwordFile: file('password') });
       const { revision } = await store.txn([], [{ put: '/auth', value: '1' }]);
       const watch = follow(store, '/auth', revision + 1);
-      const lease = await store.lease(2);
+      const lease = await store.lease(5);
       await delay(3500);
       await store.txn([], [{ put: '/auth', value: '2' }]);
       await watch.until((events) => events.length === 1);

@@ -40,7 +40,7 @@ test('SIGKILL in the middle of writes: what was acknowledged is there, history i
     const { revision, kvs } = await store.range('/all/');
     const present = new Set(kvs.map((kv) => kv.key));
     expect([...done].filter((key) => !present.has(key))).toEqual([]);
-    const events = await collect(store.watch('/', 1, AbortSignal.timeout(1000)));
+    const events = await collect(store.watch('/', 1, AbortSignal.timeout(50)));
     const revisions = [...new Set(events.map(revisionOf))];
     expect(revisions).toEqual(Array.from({ length: revision }, (_, i) => i + 1));
     for (const written of acknowledged) expect(written.revision).toBeLessThanOrEqual(revision);

@@ -31,7 +31,7 @@ describeStore(
       },
     };
   },
-  { modelRuns: 100, writers: 32, writesEach: 50 },
+  { modelRuns: 100, writers: 32, writesEach: 50, leaseSeconds: 1 },
 );
 
 describe('LMDB store on disk', () => {
