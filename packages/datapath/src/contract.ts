@@ -251,6 +251,8 @@ export interface Datapath {
   removeEndpoint(vni: Vni, ip: Ipv4, ip6?: Ipv6): void;
   /** Adopted host-side interfaces that are ours, by name. */
   listPorts(): Promise<readonly string[]>;
+  /** Ports of this host that lead to containers, as its packet filter has them: an agent that has lost its records finds them here. */
+  listPublished(): Promise<readonly PublishedPort[]>;
   counters(): ReadonlyMap<string, PortCounters>;
   drops(): Readonly<Record<string, bigint>>;
   fill(): readonly MapFill[];

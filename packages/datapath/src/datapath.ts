@@ -15,6 +15,7 @@ import type {
   DesiredDatapath,
   MapFill,
   PortCounters,
+  PublishedPort,
   Station,
   Surroundings,
   Trial,
@@ -274,6 +275,10 @@ export class KernelDatapath implements Datapath {
 
   async listPorts(): Promise<readonly string[]> {
     return [...this.#links.list().keys()].filter((name) => !this.#links.isDying(name)).sort();
+  }
+
+  listPublished(): Promise<readonly PublishedPort[]> {
+    return this.#outside.listPublished([...this.#places.all].map(([name, { index }]) => [name, index]));
   }
 
   counters(): ReadonlyMap<string, PortCounters> {

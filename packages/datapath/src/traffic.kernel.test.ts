@@ -1,6 +1,7 @@
 /** Real packets between containers of two tenants on two hosts. */
 import { type Ipv4, type Ipv6, type Mac, macBytes } from '@contiv/model';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { PublishedPort } from './contract.js';
 import { linkLocal } from './maps/layout.js';
 import { type Container, Namespace, Wire } from './testing/hosts.js';
 import { arp, BROADCAST, ETHERTYPE, echo, ethernet, ipv4, ipv6, nd, PROTOCOL, udp } from './testing/packets.js';
@@ -333,9 +334,9 @@ describe('forgery', () => {
 describe('a published port of UDP', () => {
   const GATEWAY = { 4: '10.1.0.254' as Ipv4, 6: '2001:db8:1::fe' as Ipv6 };
   const PORT = 5514;
-  const publish = async (...to: readonly Container[]): Promise<void> => {
+  const led = ({ port }: Container): PublishedPort => ({ port: port.name, protocol: 'udp', hostPort: PORT, containerPort: 514 });
+  const publish = async (...published: readonly PublishedPort[]): Promise<void> => {
     const desired = pair.desired('one');
-    const published = to.map(({ port }) => ({ port: port.name, protocol: 'udp', hostPort: PORT, containerPort: 514 }) as const);
     const report = await pair.workers.one.call('apply', {
       ...desired,
       networks: desired.networks.map((network) => ({ ...network, gateway: GATEWAY[4], gateway6: GATEWAY[6] })),
@@ -366,13 +367,31 @@ describe('a published port of UDP', () => {
       await publish();
       expect(await ask(family, 300), `${family}: before it is published`).toBe('');
       for (const container of answerers) {
-        await publish(container);
+        await publish(led(container));
         expect(await ask(family, 3_000), `${family}`).toBe(container.port.name);
       }
       await publish();
       expect(await ask(family, 300), `${family}: no longer`).toBe('');
     }
     await pair.applyAll();
+  });
+
+  it('is told from the packet filter alone, whatever it is published on', async () => {
+    const published = [
+      led(pair.at(RED, 1)),
+      ...(['127.0.0.1', '0.0.0.0', '::', '2001:db8::1'] as const).map((hostIp, i) => ({
+        ...led(pair.at(RED, 2)),
+        protocol: i % 2 === 0 ? ('tcp' as const) : ('sctp' as const),
+        hostIp: hostIp as Ipv4 | Ipv6,
+        hostPort: 9_100 + i,
+      })),
+    ];
+    await publish(...published);
+    await pair.restart('one');
+    const order = (ports: readonly PublishedPort[]) => [...ports].sort((a, b) => a.hostPort - b.hostPort);
+    expect(order(await pair.workers.one.call('listPublished'))).toEqual(order(published));
+    await pair.applyAll();
+    expect(await pair.workers.one.call('listPublished')).toEqual([]);
   });
 });
 

@@ -3,7 +3,7 @@ import { cp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { atRest, ENGINES, eventually, MASTER, NETMASTER, Rig, SETTLES_MS, settled, Traffic, WORKER } from './index.js';
+import { ADDRESS, atRest, ENGINES, eventually, MASTER, NETMASTER, Rig, SETTLES_MS, settled, Traffic, WORKER } from './index.js';
 
 const HOSTS = [MASTER, WORKER] as const;
 
@@ -44,7 +44,40 @@ describe.each(ENGINES)('engine %s', (engine) => {
   const once = test.runIf(engine === ENGINES[0]);
 
   once('an agent that has lost its disk takes over what runs, and forgets it when it ends', async () => {
-    const ip = await container(WORKER, 'kept');
+    // Of these two ports one is chosen here, and the other told by nobody but the packet filter.
+    const published = ['-p', '9099:9000', '-p', '9000'];
+    await rig.docker(
+      WORKER,
+      'run',
+      '-d',
+      '--name',
+      'kept',
+      '--net',
+      'lost',
+      ...published,
+      'bench',
+      'nc',
+      '-ll',
+      '-p',
+      '9000',
+      '-e',
+      'hostname',
+    );
+    const ip = await rig.docker(WORKER, 'inspect', '-f', '{{.NetworkSettings.Networks.lost.IPAddress}}', 'kept');
+    const name = (await rig.docker(WORKER, 'exec', 'kept', 'hostname')).trim();
+    const rules = async () => (await rig.netctl('host', 'rules', WORKER)).split('\n').filter((line) => line.startsWith('# '));
+    const lines = await eventually('its name is known', async () => {
+      const all = await rules();
+      expect(all.join()).toContain('kept in lost');
+      return all;
+    });
+    const ports = lines.map((line) => Number(/:(\d+)\/tcp -> /.exec(line)?.[1]));
+    expect(ports).toHaveLength(2);
+    const reached = async () => {
+      for (const port of ports)
+        expect(await rig.on(MASTER, 'sh', '-c', `nc -w 3 ${ADDRESS[WORKER]} ${port} </dev/null`), `port ${port}`).toBe(name);
+    };
+    await reached();
     await container(MASTER, 'asks');
     const traffic = await Traffic.start(rig, { host: MASTER, container: 'asks', ip: '' }, { host: WORKER, container: 'kept', ip });
     await rig.service(WORKER, 'netplugin', 'kill');
@@ -54,8 +87,20 @@ describe.each(ENGINES)('engine %s', (engine) => {
     const outcome = await traffic.stop();
     expect(outcome.misses).toEqual([]);
     expect(outcome.answered).toBeGreaterThan(200);
+    await reached();
+    await eventually('the agent tells them', async () => expect(await rules()).toEqual(lines));
+    await eventually('the ports are held again', async () => {
+      const held = await rig.on(WORKER, 'ss', '-ltnH');
+      for (const port of ports) expect(held).toContain(`:${port} `);
+    });
     await rig.docker(MASTER, 'rm', '-f', 'asks');
     await rig.docker(WORKER, 'rm', '-f', 'kept');
+    expect(await rules()).toEqual([]);
+    const [held, nat] = await Promise.all([rig.on(WORKER, 'ss', '-ltnH'), rig.on(WORKER, 'nft', 'list', 'ruleset')]);
+    for (const port of ports) {
+      expect(held).not.toContain(`:${port} `);
+      expect(nat).not.toContain(`. ${port} :`);
+    }
     // Pools are known by their own names: their records are a convenience, and not made again.
     await settled(rig, before, (line) => !line.includes('agent pools'));
     before = await atRest(rig);

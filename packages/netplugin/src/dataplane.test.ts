@@ -17,6 +17,7 @@ test('what cannot be taken over at present is tried again, and nothing else suff
     if (++asked === 1) throw new Error('the kernel does not list interfaces');
     return [port];
   };
+  rig.datapath.published = [{ port, protocol: 'tcp', hostPort: 9_099, containerPort: 80 }];
   const value = {
     key: 'n.default-e1',
     tenant: 'default',
@@ -31,5 +32,6 @@ test('what cannot be taken over at present is tried again, and nothing else suff
   rig.dataplane.schedule(0);
   await expect.poll(() => rig.dataplane.status.failed).toEqual(['the kernel does not list interfaces']);
   await expect.poll(() => rig.state.endpoints.get('e1')?.stage).toBe('ready');
+  expect(rig.state.endpoints.get('e1')?.published).toEqual([{ protocol: 'tcp', hostPort: 9_099, containerPort: 80 }]);
   await expect.poll(() => rig.dataplane.status.failed).toEqual([]);
 });

@@ -12,7 +12,7 @@ import { desiredDatapath, participation, portOf, remoteEndpoint } from './desire
 import { DriverRefusal } from './driver/options.js';
 import { Policies } from './policy.js';
 import { vniOf } from './segment.js';
-import type { EndpointRecord, LocalState, PublishedRecord } from './state/records.js';
+import { type EndpointRecord, interfaceNames, type LocalState, type PublishedRecord } from './state/records.js';
 import { lackOfUplinks } from './uplinks.js';
 
 const READ_BACK_MS = 30_000;
@@ -289,9 +289,13 @@ export class Dataplane {
     const missing = withoutRecord(this.#cluster.mirror, this.#host, (endpointId) => this.#state.endpoints.has(endpointId));
     if (missing.length === 0) return;
     const ports = new Set(await this.#datapath.listPorts());
-    for (const endpoint of missing) {
-      const record = adopted(endpoint, ports, Date.now());
-      if (!record) continue;
+    // Whether the engine still has it as well, the comparison with the engine finds out.
+    const found = missing.filter(({ endpointId }) => ports.has(interfaceNames(endpointId).port));
+    if (found.length === 0) return;
+    const published = await this.#datapath.listPublished();
+    for (const endpoint of found) {
+      if (this.#state.endpoints.has(endpoint.endpointId)) continue;
+      const record = adopted(endpoint, published, Date.now());
       this.#state.endpoints.set(record.endpointId, record);
       this.#log.info({ endpoint: record.endpointId, ip: record.ip }, 'adopted an endpoint');
     }

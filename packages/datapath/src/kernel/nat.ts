@@ -138,6 +138,30 @@ export async function ensureNat(state: NatState, differs = false): Promise<boole
   return true;
 }
 
+/** An element of either map, as `natRules` writes it and nft prints it. */
+const ELEMENT = /^(?:(?<hostIp>\S+) \. )?(?<protocol>tcp|udp|sctp) \. (?<hostPort>\d+) : (?<to>\S+) \. (?<toPort>\d+)$/;
+const addressOf = (text: string): Ipv4 | Ipv6 | undefined => parseIpv4(text) ?? parseIpv6(text);
+
+/** The mappings a listing of the table names. Pure. */
+export function mappingsIn(listing: string): Mapping[] {
+  const elements = [...listing.matchAll(/elements = \{([^}]*)\}/g)].flatMap((found) => (found[1] ?? '').split(','));
+  return elements.flatMap((element) => {
+    const { hostIp, protocol, hostPort, to: target = '', toPort } = ELEMENT.exec(element.trim())?.groups ?? {};
+    const to = addressOf(target);
+    const on = hostIp === undefined ? undefined : addressOf(hostIp);
+    if (to === undefined || (protocol !== 'tcp' && protocol !== 'udp' && protocol !== 'sctp')) return [];
+    return [{ protocol, hostPort: Number(hostPort), to, toPort: Number(toPort), ...(on === undefined ? {} : { hostIp: on }) }];
+  });
+}
+
+/** What the table of a family maps; nothing where there is no table. Throws when nft cannot say. */
+export async function readMappings(instance: string, number: 4 | 6): Promise<Mapping[]> {
+  const { table: family } = FAMILIES[number];
+  const name = `table ${family} ${table(instance)}`;
+  const there = (await nft(['list', 'tables', family])).split('\n').some((line) => line.trim() === name);
+  return there ? mappingsIn(await nft(['list', ...name.split(' ')])) : [];
+}
+
 /** A kernel without IPv6 has no table of it to remove. */
 export async function removeNat(instance: string, families: readonly (4 | 6)[] = [4, 6]): Promise<void> {
   for (const { table: family } of families.map((number) => FAMILIES[number])) {

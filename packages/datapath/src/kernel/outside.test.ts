@@ -1,7 +1,7 @@
 import type { Ipv4, Ipv6, Prefix4 } from '@contiv/model';
 import { describe, expect, it } from 'vitest';
-import { natRules } from './nat.js';
-import { mappingsOf, privateAddress, privateAddress6 } from './outside.js';
+import { mappingsIn, natRules } from './nat.js';
+import { mappingsOf, privateAddress, privateAddress6, publishedIn } from './outside.js';
 import { choose, collision } from './private-subnet.js';
 import { isOutOfDate } from './translations.js';
 
@@ -87,6 +87,53 @@ describe('NAT rules', () => {
     const four = natRules({ instance: 'x', privateSubnet: OWN, inside: [], mappings: mappingsOf({ ...wanted, published: six }, 4, index) });
     expect(four.text).toContain('tcp . 9101 : 172.19.0.7 . 82');
     expect(four.text).not.toMatch(/910[02]|ip6/);
+  });
+
+  it('tell the published ports they were made from', () => {
+    const on = (hostPort: number, hostIp?: string) =>
+      ({
+        port: 'cv1',
+        protocol: 'tcp',
+        hostPort,
+        containerPort: 80,
+        ...(hostIp === undefined ? {} : { hostIp: hostIp as Ipv4 | Ipv6 }),
+      }) as const;
+    const all = [
+      on(9099),
+      { ...on(9099), protocol: 'sctp' },
+      { ...on(9098), port: 'four' },
+      on(9100, '0.0.0.0'),
+      on(9101, '::'),
+      on(9102, '192.0.2.1'),
+      on(9103, '2001:db8::1'),
+      // Two containers share a port's number, by family.
+      on(9104, '0.0.0.0'),
+      { ...on(9104, '::'), port: 'other' },
+    ] as const;
+    const numbers = new Map([
+      ['cv1', 7],
+      ['four', 8],
+      ['other', 300],
+    ]);
+    const place = { privateNet: OWN.address, ipv6: true };
+    const own6 = { address: privateAddress6(OWN.address, 0), length: 64 };
+    const listing = (family: 4 | 6) => {
+      const index = (port: string, of: 4 | 6) => (port === 'four' && of === 6 ? undefined : numbers.get(port));
+      const mappings = mappingsOf({ privateSubnet: OWN, ipv6: true, published: all }, family, index);
+      return natRules({ instance: 'x', privateSubnet: family === 4 ? OWN : own6, inside: [OWN], mappings }).text;
+    };
+    const [four, six] = [mappingsIn(listing(4)), mappingsIn(listing(6))];
+    const text = (ports: readonly object[]) => ports.map((port) => JSON.stringify(port, Object.keys(port).sort())).sort();
+    expect(text(publishedIn(place, { 4: four, 6: six }, numbers))).toEqual(
+      text(all.map((port) => (port.port === 'four' ? { ...port, hostIp: '0.0.0.0' } : port))),
+    );
+    // Where IPv6 leads nowhere, one family is all there is; and who is gone has no ports.
+    expect(publishedIn({ ...place, ipv6: false }, { 4: four.slice(0, 1), 6: [] }, numbers)).toEqual([on(9099)]);
+    expect(publishedIn(place, { 4: four, 6: six }, new Map())).toEqual([]);
+    // As nft prints it, on several lines.
+    const printed =
+      'map published {\n\ttype inet_proto . inet_service : ipv4_addr . inet_service\n\telements = { tcp . 9099 : 172.19.0.7 . 80,\n\t\t     sctp . 9099 : 172.19.0.7 . 80 }\n}';
+    expect(mappingsIn(printed)).toEqual(four.slice(0, 2));
   });
 
   it('name each subnet of a tenant once, without those inside another', () => {

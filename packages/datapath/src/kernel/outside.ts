@@ -2,13 +2,13 @@
 import { writeFileSync } from 'node:fs';
 import { type Ipv4, type Ipv6, ipv4FromNumber, ipv4Value, ipv6FromBigInt, type Prefix4, type Prefix6, parseIpv4 } from '@contiv/model';
 import type { Netlink } from '@contiv/netlink';
-import type { DatapathOutside, Surroundings } from '../contract.js';
+import type { DatapathOutside, PublishedPort, Surroundings } from '../contract.js';
 import { DatapathError, reasonOf } from '../errors.js';
 import { attach, ensureHostDevice, outsideDevice } from './devices.js';
 import { ensureForwarding, removeForwarding } from './forwarding.js';
 import { routeIpv6 } from './forwarding6.js';
 import { isOurs, OUTSIDE_DEVICE } from './names.js';
-import { ensureNat, type Mapping, type NatState, natRules, removeNat } from './nat.js';
+import { ensureNat, type Mapping, type NatState, natRules, readMappings, removeNat } from './nat.js';
 import { freeSubnet } from './private-subnet.js';
 import type { Program } from './programs.js';
 import { Translations } from './translations.js';
@@ -32,7 +32,7 @@ function setting(name: string): void {
   }
 }
 
-const EVERY = { 4: '0.0.0.0', 6: '::' } as const;
+const EVERY = { 4: ipv4FromNumber(0), 6: ipv6FromBigInt(0n) } as const;
 
 /** Number of a published port's interface; `undefined` when it is gone, or has no address of that family. */
 type IndexOf = (port: string, family: 4 | 6) => number | undefined;
@@ -45,6 +45,34 @@ export function mappingsOf(outside: DatapathOutside, family: 4 | 6, index: Index
     const to = family === 4 ? privateAddress(address, at) : privateAddress6(address, at);
     return [{ protocol, hostPort, to, toPort: containerPort, ...(hostIp === undefined || hostIp === EVERY[family] ? {} : { hostIp }) }];
   });
+}
+
+/**
+ * The published ports that mappings of both families stand for: what `mappingsOf` made of them, backwards. Those of one family are said to be
+ * that one's where both lead outside; what leads to none of these interfaces is left out.
+ * @param numbers of the interfaces, by name.
+ */
+export function publishedIn(
+  { privateNet, ipv6 }: Pick<OutsidePlace, 'privateNet' | 'ipv6'>,
+  mappings: Readonly<Record<4 | 6, readonly Mapping[]>>,
+  numbers: Iterable<readonly [name: string, index: number]>,
+): PublishedPort[] {
+  const names = new Map<Ipv4 | Ipv6, string>();
+  for (const [name, index] of numbers) names.set(privateAddress(privateNet, index), name).set(privateAddress6(privateNet, index), name);
+  const read = (family: 4 | 6): PublishedPort[] =>
+    mappings[family].flatMap(({ to, toPort: containerPort, ...rest }) => {
+      const port = names.get(to);
+      return port === undefined ? [] : [{ port, ...rest, containerPort }];
+    });
+  const text = ({ port, protocol, hostPort, containerPort }: PublishedPort) => [port, protocol, hostPort, containerPort].join();
+  const everywhere = (ports: readonly PublishedPort[]) => new Set(ports.filter(({ hostIp }) => hostIp === undefined).map(text));
+  const [four, six] = [read(4), read(6)];
+  const [everywhere4, everywhere6] = [everywhere(four), everywhere(six)];
+  const only = (family: 4 | 6, port: PublishedPort) => (port.hostIp === undefined && ipv6 ? { ...port, hostIp: EVERY[family] } : port);
+  return [
+    ...four.map((port) => (everywhere6.has(text(port)) ? port : only(4, port))),
+    ...six.filter((port) => port.hostIp !== undefined || !everywhere4.has(text(port))).map((port) => only(6, port)),
+  ];
 }
 
 /** What the tables of each family are to say. */
@@ -102,6 +130,14 @@ export class Outside {
   /** Why there is no way out although one is wanted. */
   get fault(): string {
     return this.#fault;
+  }
+
+  /** What the rules publish, whoever wrote them. Throws when nft cannot say. @param numbers of the interfaces, by name. */
+  async listPublished(numbers: Iterable<readonly [name: string, index: number]>): Promise<PublishedPort[]> {
+    const place = this.#place;
+    if (!place) return [];
+    const [four, six] = await Promise.all(([4, 6] as const).map((family) => readMappings(this.#options.instance, family)));
+    return publishedIn(place, { 4: four ?? [], 6: six ?? [] }, numbers);
   }
 
   /** The device, as far as one is wanted; answers what had to be repaired. Throws one sentence when the subnet is in use. */

@@ -14,6 +14,7 @@ import {
   findRemains,
   openDatapath,
   type PortCounters,
+  type PublishedPort,
   removeDatapath,
   type TrialOutcome,
 } from '../index.js';
@@ -26,6 +27,7 @@ export interface Calls {
   upsertEndpoint(endpoint: DatapathEndpoint): void;
   removeEndpoint(vni: Vni, ip: Ipv4, ip6?: Ipv6): void;
   listPorts(): Promise<readonly string[]>;
+  listPublished(): Promise<readonly PublishedPort[]>;
   counters(): ReadonlyMap<string, PortCounters>;
   drops(): Readonly<Record<string, bigint>>;
   /** Frames of one trial, one after the other. */
@@ -65,6 +67,7 @@ const calls: Calls = {
   upsertEndpoint: (endpoint) => datapath().upsertEndpoint(endpoint),
   removeEndpoint: (vni, ip, ip6) => datapath().removeEndpoint(vni, ip, ip6),
   listPorts: () => datapath().listPorts(),
+  listPublished: () => datapath().listPublished(),
   counters: () => datapath().counters(),
   drops: () => datapath().drops(),
   try: (frames) => {

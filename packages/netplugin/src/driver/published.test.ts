@@ -1,7 +1,7 @@
 import net from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openRig } from '../testing/rig.js';
-import { clashes, parseWishes } from './published.js';
+import { clashes, PublishedPorts, parseWishes } from './published.js';
 
 const PORT_MAP = 'com.docker.network.portmap';
 const binding = (more: object) => ({ Proto: 6, IP: '', Port: 80, HostIP: '', HostPort: 9099, HostPortEnd: 9099, ...more });
@@ -83,7 +83,7 @@ describe('publishing', () => {
     const program = (id: string, ...bindings: object[]) =>
       rig.call('NetworkDriver.ProgramExternalConnectivity', { NetworkID: 'n', EndpointID: id, Options: { [PORT_MAP]: bindings } });
     const published = (id: string) => rig.state.endpoints.get(id)?.published;
-    return { rig, busy, endpoint, program, published };
+    return { rig, busy, other: server, endpoint, program, published };
   };
 
   it('refuses a port that another program has, and publishes none of the others', async () => {
@@ -128,6 +128,41 @@ describe('publishing', () => {
     for (const host of ['0.0.0.0', '::']) expect(await listens(host), host).toBe('EADDRINUSE');
     await rig.call('NetworkDriver.Leave', { NetworkID: 'n', EndpointID: 'a' });
     for (const host of ['0.0.0.0', '::']) expect(await listens(host), host).toBe('free');
+  });
+
+  it('holds ports that came without a call, and says which of them another program has until that one is gone', async () => {
+    const { rig, busy, other, endpoint, published } = await start();
+    endpoint('a', 1);
+    const ports = new PublishedPorts(rig.context, 10);
+    await ports.start();
+    open.push(async () => ports.stop());
+    const record = rig.state.endpoints.get('a');
+    if (!record) throw new Error('no record');
+    const free = await new Promise<number>((resolve) => {
+      const server = net.createServer().listen(0, '0.0.0.0', () => {
+        const address = server.address();
+        server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+      });
+    });
+    const on = (hostPort: number) => ({ protocol: 'tcp', hostIp: '0.0.0.0', hostPort, containerPort: 80 }) as const;
+    // As the data path adopts it.
+    rig.state.endpoints.set('a', { ...record, published: [on(busy), on(free)] });
+    const listens = (port: number) =>
+      new Promise<string>((resolve) => {
+        const server = net.createServer();
+        server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'failed'));
+        server.listen({ host: '0.0.0.0', port, exclusive: true }, () => server.close(() => resolve('free')));
+      });
+    await expect.poll(() => listens(free)).toBe('EADDRINUSE');
+    expect(ports.warnings).toEqual([
+      `port ${busy}/tcp of this host leads to the container with 10.1.2.1 in network net of tenant blue, but another program has taken it, which is not reached there: let it listen elsewhere`,
+    ]);
+    await new Promise((resolve) => other.close(resolve));
+    await expect.poll(() => ports.warnings).toEqual([]);
+    expect(await listens(busy)).toBe('EADDRINUSE');
+    // The engine no longer has it, netmaster cannot be told.
+    rig.state.endpoints.set('a', { ...record, stage: 'deleting', published: published('a') ?? [] });
+    await expect.poll(async () => [await listens(busy), await listens(free)]).toEqual(['free', 'free']);
   });
 
   it('gives containers that start in the same moment different ports, and one port to one of them', async () => {

@@ -25,6 +25,7 @@ const bindings = z
   )
   .max(1024);
 
+/** How often what is held is compared with what containers have. */
 const SWEEP_MS = 5_000;
 
 /** What a container asks for, from a driver call's options: `first` to `last` are all the same to it. */
@@ -71,16 +72,22 @@ const hasCode = (error: unknown, code: string): boolean => error instanceof Erro
 /** Keeps ports of this host occupied, so that nobody else is given one that would never be reached. */
 class Held {
   readonly #sockets = new Map<string, () => void>();
+  #ended = false;
 
   /** Answers false when somebody else has the port. */
   async take(port: Taken): Promise<boolean> {
-    if (port.protocol === 'sctp') return true;
+    if (port.protocol === 'sctp' || this.#ended) return true;
     const taken: string[] = [];
     for (const address of port.hostIp === undefined ? EVERYWHERE : [port.hostIp]) {
       const key = keyOf(port, address);
       if (this.#sockets.has(key)) continue;
       try {
-        this.#sockets.set(key, await (port.protocol === 'tcp' ? listenTcp : bindUdp)(address, port.hostPort));
+        const close = await (port.protocol === 'tcp' ? listenTcp : bindUdp)(address, port.hostPort);
+        if (this.#ended) {
+          close();
+          return true;
+        }
+        this.#sockets.set(key, close);
         taken.push(key);
       } catch (error) {
         // Without IPv6 nobody else can take a port of it either.
@@ -104,6 +111,12 @@ class Held {
   keepOnly(ports: readonly Taken[]): void {
     const kept = new Set(ports.flatMap(keysOf));
     for (const key of this.#sockets.keys()) if (!kept.has(key)) this.#close(key);
+  }
+
+  /** Lets go of all, and of what calls still under way take. */
+  end(): void {
+    this.#ended = true;
+    this.keepOnly([]);
   }
 
   #close(key: string): void {
@@ -134,42 +147,61 @@ function bindUdp(address: string, port: number): Promise<() => void> {
   });
 }
 
+const nameOf = ({ ip, ref }: EndpointRecord): string => `the container with ${ip} in network ${ref.network} of tenant ${ref.tenant}`;
+
 export class PublishedPorts {
   readonly #context: DriverContext;
+  readonly #sweepMs: number;
   readonly #held = new Held();
-  /** Ports of calls under way. */
-  readonly #coming = new Set<PublishedRecord>();
   /** One container after the other: those that start in the same moment must not get the same port. */
   readonly #turns = new KeyedMutex();
   #timer: NodeJS.Timeout | undefined;
+  #warnings: readonly string[] = [];
 
-  constructor(context: DriverContext) {
+  constructor(context: DriverContext, sweepMs = SWEEP_MS) {
     this.#context = context;
+    this.#sweepMs = sweepMs;
   }
 
   /** Takes the ports of an earlier start again. Traffic to them goes on whether that works or not. */
   async start(): Promise<void> {
-    this.#timer = setInterval(() => this.#sweep(), SWEEP_MS);
-    for (const record of this.#context.state.endpoints.values()) {
-      for (const port of record.published ?? []) {
-        if (await this.#held.take(port).catch(() => false)) continue;
-        const what = `${port.protocol} port ${port.hostPort}`;
-        this.#context.log.warn(
-          { endpoint: record.endpointId, what },
-          'a published port was taken by another program meanwhile; that one is not reached',
-        );
-      }
-    }
+    this.#timer = setInterval(() => void this.#sweep(), this.#sweepMs);
+    await this.#sweep();
   }
 
   stop(): void {
     clearInterval(this.#timer);
-    this.#held.keepOnly([]);
+    this.#held.end();
   }
 
-  /** Containers may go without a call: while the agent was dead, or by the comparison with the engine. */
-  #sweep(): void {
-    this.#held.keepOnly([...this.#coming, ...this.#context.state.endpoints.values().flatMap((record) => record.published ?? [])]);
+  /** One sentence for each port that could not be held. */
+  get warnings(): readonly string[] {
+    return this.#warnings;
+  }
+
+  /**
+   * Containers may come and go without a call: while the agent was dead, by the comparison with the engine, after the loss of a disk. A port that
+   * somebody else has is asked for again each time.
+   */
+  #sweep(): Promise<void> {
+    return this.#turns.run('', async () => {
+      const records = this.#context.state.endpoints.values().filter((record) => record.stage !== 'deleting');
+      this.#held.keepOnly(records.flatMap((record) => record.published ?? []));
+      const warnings: string[] = [];
+      for (const record of records) {
+        for (const port of record.published ?? []) {
+          const fault = await this.#held.take(port).then(
+            (taken) => (taken ? '' : 'another program has taken it, which is not reached there: let it listen elsewhere'),
+            (error: unknown) => (error instanceof Error ? error.message : String(error)),
+          );
+          if (fault === '') continue;
+          const which = `port ${port.hostPort}/${port.protocol} of this host`;
+          warnings.push(`${which} leads to ${nameOf(record)}, but ${fault}`);
+        }
+      }
+      for (const sentence of warnings) if (!this.#warnings.includes(sentence)) this.#context.log.warn(sentence);
+      this.#warnings = warnings;
+    });
   }
 
   /** Publishes what the options ask for, all or nothing. */
@@ -184,17 +216,11 @@ export class PublishedPorts {
     await this.#revoke(endpointId);
     const got: PublishedRecord[] = [];
     try {
-      for (const wish of wishes) {
-        const port = await this.#take(wish, record, got);
-        got.push(port);
-        this.#coming.add(port);
-      }
+      for (const wish of wishes) got.push(await this.#take(wish, record, got));
       await this.#context.dataplane.publish(endpointId, got);
     } catch (error) {
       for (const port of got) this.#held.release(port);
       throw error;
-    } finally {
-      for (const port of got) this.#coming.delete(port);
     }
   }
 
@@ -225,7 +251,7 @@ export class PublishedPorts {
       const port = { protocol, hostPort, containerPort, ...(hostIp === undefined ? {} : { hostIp }) };
       if (more.some((m) => clashes(m, port))) continue;
       const owner = others.find((e) => (e.published ?? []).some((p) => clashes(p, port)));
-      if (owner) holder = `the container with ${owner.ip} in network ${owner.ref.network} of tenant ${owner.ref.tenant}`;
+      if (owner) holder = nameOf(owner);
       else if (await this.#held.take(port)) return port;
     }
     const which = first === last ? `port ${first}/${protocol}` : `every ${protocol} port from ${first} to ${last}`;

@@ -129,6 +129,11 @@ export class DriverServer {
     return this.#lastError;
   }
 
+  /** Not wrong, but worth a thought. */
+  get warnings(): readonly string[] {
+    return this.#published.warnings;
+  }
+
   async start(): Promise<void> {
     await this.#published.start();
     await this.#publication.publish();

@@ -88,7 +88,7 @@ export function statusOf(parts: AgentParts): AgentStatus {
       maps,
     },
     dns: { listening: dns.listening, fault: dns.fault },
-    warnings: portWarnings(config.vxlanPort),
+    warnings: [...portWarnings(config.vxlanPort), ...driver.warnings],
     problems,
     lastError: driver.lastError || outbox.lastFault || cluster.fault,
   };

@@ -10,6 +10,7 @@ import type {
   FlowLimits,
   FlowSource,
   PortCounters,
+  PublishedPort,
   TrackedConnection,
   UplinkStatus,
 } from '@contiv/datapath';
@@ -53,6 +54,8 @@ export class FakeDatapath implements Datapath {
   readonly ports = new Map<string, DatapathPort>();
   readonly upserts: DatapathEndpoint[] = [];
   readonly removed: string[] = [];
+  /** As an earlier start left it. */
+  published: PublishedPort[] = [];
   desired: DesiredDatapath | undefined;
   applies = 0;
   fault = '';
@@ -82,6 +85,9 @@ export class FakeDatapath implements Datapath {
   }
   async listPorts(): Promise<readonly string[]> {
     return [...this.ports.keys()];
+  }
+  async listPublished(): Promise<readonly PublishedPort[]> {
+    return this.published;
   }
   counters(): ReadonlyMap<string, PortCounters> {
     return new Map();
