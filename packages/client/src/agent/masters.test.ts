@@ -55,6 +55,14 @@ describe('MasterPool', () => {
     expect(await calls.allocAddress({ NetworkID: 'a.b' })).toBe('10.1.2.1/24');
   });
 
+  it('finds the live one for calls that meet a silent one in the same moment', async () => {
+    const silent = await serve(() => undefined);
+    const live = await serve((_req, res) => res.end('{"NetworkID":"a.b","IPv4Address":"10.1.2.1/24"}'));
+    const calls = new AgentCalls(new MasterPool([silent, live]), 600);
+    const both = await Promise.allSettled([calls.allocAddress({ NetworkID: 'a.b' }), calls.allocAddress({ NetworkID: 'a.b' })]);
+    expect(both.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled']);
+  });
+
   it('says what to do when nobody answers, in time', async () => {
     const calls = new AgentCalls(new MasterPool([await deadPort()]), 300);
     const began = performance.now();

@@ -74,9 +74,9 @@ export class MasterPool {
     return this.urls[this.#preferred] ?? '';
   }
 
-  /** The next master is asked first from now on. */
-  rotate(): void {
-    this.#preferred = (this.#preferred + 1) % this.urls.length;
+  /** The next master is asked first from now on, unless somebody else has found out already that this one does not answer. */
+  passOver(url: string): void {
+    if (url === this.preferred) this.#preferred = (this.#preferred + 1) % this.urls.length;
   }
 
   /** The sentence for whoever cannot wait any longer, while a request has had no answer for `ms`. */
@@ -117,7 +117,7 @@ export class MasterPool {
       } catch (error) {
         if (error instanceof MasterError && error.code !== 'unreachable' && error.code !== 'unavailable') throw error;
         reason = error instanceof Error ? error.message : String(error);
-        this.rotate();
+        this.passOver(url);
         if (options.once && attempt + 1 >= this.urls.length) break;
         if ((attempt + 1) % this.urls.length === 0) await pause(Math.min(200, Math.max(0, deadline - performance.now())));
       }

@@ -88,7 +88,7 @@ export class AgentStream {
         const reason = error instanceof Error ? error.message : String(error);
         this.#handlers.disconnected(`stream from ${url} broke: ${reason}`);
       }
-      this.#options.pool.rotate();
+      this.#options.pool.passOver(url);
       const bound = Math.min(max, base * 2 ** Math.min(attempt, 20));
       await sleep(bound / 2 + (bound / 2) * Math.random(), signal);
     }
