@@ -192,6 +192,23 @@ describe('AgentStream', () => {
     const f = follow([m.url]);
     await f.until(() => f.log.filter((l) => l.startsWith('disconnected')).length > 2);
   });
+
+  it('stops at once, also while a master that hangs is told of this host', async () => {
+    let asked = false;
+    const silent = http.createServer(() => {
+      asked = true;
+    });
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    cleanups.push(() => {
+      silent.closeAllConnections();
+      silent.close();
+    });
+    const { stream } = follow([`http://127.0.0.1:${(silent.address() as AddressInfo).port}`]);
+    await expect.poll(() => asked).toBe(true);
+    const began = performance.now();
+    await stream.stop();
+    expect(performance.now() - began).toBeLessThan(1_000);
+  });
 });
 
 describe('mirror on disk', () => {

@@ -98,6 +98,8 @@ export class AgentStream {
   async #session(url: string, healthy: () => void): Promise<void> {
     // A pool of one: registration and stream go to the same master.
     const own = new MasterPool([url]);
+    const abandon = () => own.close();
+    this.#stopping.signal.addEventListener('abort', abandon, { once: true });
     try {
       const calls = new AgentCalls(own, 3_000);
       this.#refuseOther(url, (await calls.version()).Version);
@@ -106,6 +108,7 @@ export class AgentStream {
       if (error instanceof MasterError && error.code !== 'unreachable') throw new StreamFault(`registration was refused: ${error.message}`);
       throw error;
     } finally {
+      this.#stopping.signal.removeEventListener('abort', abandon);
       own.close();
     }
     const { revision, epoch } = this.#mirror;
