@@ -4,6 +4,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ApiError, parseUrls, RestClient, UnreachableError, UrlError } from '../rest.js';
+import { Transport } from './transport.js';
 
 const servers: { close(): void }[] = [];
 const clients: RestClient[] = [];
@@ -229,6 +230,26 @@ describe('of several masters', () => {
     await expect(client(url, { timeoutMs: 200 }).tenants.list()).rejects.toThrow(`${url} (no answer within 200 ms)`);
     await expect(client(half, { timeoutMs: 200 }).tenants.list()).rejects.toThrow(`${half} (no answer within 200 ms)`);
     expect(performance.now() - start).toBeLessThan(10_000);
+  });
+
+  test('an answer without end is given up when nothing comes, not when its reader takes his time', async () => {
+    const { url } = await serve((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+      let lines = 0;
+      const ticks = setInterval(() => (++lines <= 10 ? response.write('{}\n') : clearInterval(ticks)), 20);
+      response.on('close', () => clearInterval(ticks));
+    });
+    const transport = new Transport({ urls: [url] });
+    const read: string[] = [];
+    const reading = async () => {
+      for await (const line of transport.lines('/', 150)) {
+        read.push(line);
+        if (read.length === 1) await new Promise((resolve) => setTimeout(resolve, 400));
+      }
+    };
+    await expect(reading()).rejects.toThrow('nothing came within 150 ms');
+    expect(read).toHaveLength(10);
+    transport.close();
   });
 
   test('what does not speak the protocol is said so', async () => {

@@ -247,12 +247,14 @@ async function* linesOf(url: string, response: http.IncomingMessage, silenceMs: 
     response.setEncoding('utf8');
     watch();
     for await (const chunk of response) {
-      watch();
+      // How long the reader takes over it is not the sender's silence.
+      clearTimeout(timer);
       const parts = (rest + String(chunk)).split('\n');
       rest = parts.pop() ?? '';
       if (rest.length > MAX_LINE) throw new ApiError(status, 'not-understood', `the answer of ${url} has a line without end`);
       if (status === 200) for (const part of parts) if (part !== '') yield part;
       if (status !== 200) rest = `${parts.join('\n')}\n${rest}`;
+      watch();
     }
     const type = (response.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
     if (status !== 200) throw errorOf({ url, status, statusText: response.statusMessage ?? '', type, text: rest.trim() });
