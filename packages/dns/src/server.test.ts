@@ -78,6 +78,29 @@ test('a resolver that no way leads to is passed over', async () => {
   expect(performance.now() - began).toBeLessThan(5_000);
 });
 
+test('a server that is closed while a question is under way breaks nothing', async () => {
+  let asked = (): void => undefined;
+  const isAsked = new Promise<void>((resolve) => {
+    asked = resolve;
+  });
+  const silent = await resolver(async () => {
+    asked();
+    return undefined;
+  });
+  const server = await createDnsServer({ address: '127.0.0.1', port: 0, forwarders: () => [silent], resolve: () => undefined });
+  const faults: unknown[] = [];
+  const note = (fault: unknown) => void faults.push(fault);
+  process.on('unhandledRejection', note);
+  cleanups.push(() => process.off('unhandledRejection', note));
+  const client = dgram.createSocket('udp4');
+  cleanups.push(() => client.close());
+  client.send(question('slow.example'), server.port, '127.0.0.1');
+  await isAsked;
+  await server.close();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(faults).toEqual([]);
+});
+
 test('the only resolver gets all the time there is, and a lost packet a second chance', async () => {
   const slow = await resolver(async (asked) => {
     if (asked === 1) return undefined;

@@ -98,10 +98,12 @@ async function listenUdp(address: string, port: number, handler: Handler): Promi
   const socket = dgram.createSocket(net.isIPv6(address) ? 'udp6' : 'udp4');
   socket.on('message', (message, from) => {
     if (message.length > MAX_QUESTION_BYTES) return;
-    void handler(message, from.address, 'udp').then((answer) => {
-      // A client that is gone, or a socket that has been closed meanwhile, is nobody's fault.
-      if (answer) socket.send(answer, from.port, from.address, () => undefined);
-    }, ignore);
+    // A client that is gone is nobody's fault, nor a socket that has been closed meanwhile, which throws.
+    handler(message, from.address, 'udp')
+      .then((answer) => {
+        if (answer) socket.send(answer, from.port, from.address, ignore);
+      })
+      .catch(ignore);
   });
   socket.bind(port, address);
   try {
