@@ -53,3 +53,41 @@ test('of an adopted endpoint the engine tells the sandbox, and another interface
   expect(joined.body.InterfaceName).toBeDefined();
   expect(joined.body.StaticRoutes).toBeUndefined();
 });
+
+test('what netmaster refuses to know of one of its networks keeps a container from no other one', async () => {
+  const rig = await openRig();
+  cleanups.push(() => rig.close());
+  for (const network of ['a', 'b']) {
+    rig.master.addNetwork('default', network, '10.1.2.0');
+    rig.state.endpoints.set(network, endpointOf(network, { ref: { tenant: 'default', network } }));
+  }
+  rig.master.refuseIf = (path, body) => (path === '/plugin/updateEndpoint' && body.EndpointID === 'a' ? 'endpoint not found' : undefined);
+  const Networks = { a: { EndpointID: 'a' }, b: { EndpointID: 'b' } };
+  const detail = { Id: 'c1', Name: '/web', NetworkSettings: { Networks } };
+  const { engine, close } = await serveEngine((path, res) => res.end(JSON.stringify(path.endsWith('/c1/json') ? detail : [])));
+  const containers = new Containers(engine, rig.context);
+  cleanups.push(close, () => containers.stop());
+  containers.changed('c1');
+  const reported = () => rig.master.calls.filter(({ path }) => path === 'POST /plugin/updateEndpoint').map(({ body }) => body.EndpointID);
+  await expect.poll(reported).toContain('b');
+});
+
+test('whoever stops while netmaster hangs waits for one container, not for all', async () => {
+  const rig = await openRig({ deadlineMs: 400 });
+  cleanups.push(() => rig.close());
+  rig.master.addNetwork('default', 'n', '10.1.2.0');
+  rig.master.hold.set('/plugin/updateEndpoint', new Promise(() => undefined));
+  const ids = Array.from({ length: 8 }, (_, i) => `c${i}`);
+  for (const id of ids) rig.state.endpoints.set(id, endpointOf(id));
+  const { engine, close } = await serveEngine((path, res) => {
+    const id = /containers\/(c\d)\//.exec(path)?.[1];
+    res.end(JSON.stringify(id === undefined ? [] : { Id: id, Name: `/${id}`, NetworkSettings: { Networks: { n: { EndpointID: id } } } }));
+  });
+  const containers = new Containers(engine, rig.context);
+  cleanups.push(close, () => containers.stop());
+  for (const id of ids) containers.changed(id);
+  await expect.poll(() => rig.master.paths()).toContain('POST /plugin/updateEndpoint');
+  const began = performance.now();
+  await containers.stop();
+  expect(performance.now() - began).toBeLessThan(1_200);
+});

@@ -67,7 +67,7 @@ export class Containers {
   constructor(engine: Engine, context: DriverContext) {
     this.#engine = engine;
     this.#context = context;
-    this.#loop = new Loop(() => this.#work(), {
+    this.#loop = new Loop((signal) => this.#work(signal), {
       every: 60_000,
       retry: { baseMs: 500, maxMs: 10_000 },
       failed: (err) => context.log.warn({ err }, 'the engine does not list its containers; trying again'),
@@ -90,7 +90,7 @@ export class Containers {
     return this.#loop.stop();
   }
 
-  async #work(): Promise<boolean> {
+  async #work(signal: AbortSignal): Promise<boolean> {
     if (this.#all) {
       this.#all = false;
       try {
@@ -104,6 +104,8 @@ export class Containers {
     const ids = [...this.#dirty];
     this.#dirty.clear();
     for (const id of ids) {
+      // The next agent looks at all of them.
+      if (signal.aborted) break;
       try {
         const detail = await this.#engine.container(id);
         if (detail) await this.#report(detail);
@@ -121,23 +123,30 @@ export class Containers {
   }
 
   async #report(detail: ContainerDetail): Promise<void> {
-    const { state, calls, cluster } = this.#context;
+    const failed: unknown[] = [];
     for (const { EndpointID } of Object.values(detail.NetworkSettings.Networks)) {
       this.#complete(EndpointID, detail);
-      const record = state.endpoints.get(EndpointID);
-      if (record?.stage !== 'ready') continue;
-      const report = reportOf(detail, EndpointID, record.ref.tenant, record.ref.network);
-      if (!report) continue;
-      const text = JSON.stringify(report);
-      const known = cluster.mirror.endpoints.get(`${record.ref.network}.${record.ref.tenant}-${EndpointID}`);
-      const told = this.#sent.get(EndpointID) === text && (!cluster.synced || (known && isKnown(known, report)));
-      if (told && record.labelsRead === true) continue;
-      if (!known || !isKnown(known, report)) {
-        await calls.updateEndpoint(report);
-        this.#sent.set(EndpointID, text);
-      }
-      if (record.labelsRead !== true) await this.#read(record);
+      // What cannot be told of one network is no reason to be silent about the others.
+      await this.#reportOne(EndpointID, detail).catch((error: unknown) => failed.push(error));
     }
+    if (failed.length > 0) throw failed[0];
+  }
+
+  async #reportOne(endpointId: string, detail: ContainerDetail): Promise<void> {
+    const { state, calls, cluster } = this.#context;
+    const record = state.endpoints.get(endpointId);
+    if (record?.stage !== 'ready') return;
+    const report = reportOf(detail, endpointId, record.ref.tenant, record.ref.network);
+    if (!report) return;
+    const text = JSON.stringify(report);
+    const known = cluster.mirror.endpoints.get(`${record.ref.network}.${record.ref.tenant}-${endpointId}`);
+    const told = this.#sent.get(endpointId) === text && (!cluster.synced || (known && isKnown(known, report)));
+    if (told && record.labelsRead === true) return;
+    if (!known || !isKnown(known, report)) {
+      await calls.updateEndpoint(report);
+      this.#sent.set(endpointId, text);
+    }
+    if (record.labelsRead !== true) await this.#read(record);
   }
 
   /**

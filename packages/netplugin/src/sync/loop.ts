@@ -8,24 +8,24 @@ export interface LoopOptions {
 }
 
 export class Loop {
-  /** Answers (or resolves to) false when it has to be tried again soon. */
-  readonly #task: () => Promise<boolean>;
+  /** Resolves to false when it has to be tried again soon. What is long ends in the middle when the signal comes: the loop is stopped. */
+  readonly #task: (signal: AbortSignal) => Promise<boolean>;
   readonly #options: LoopOptions;
   #timer: NodeJS.Timeout | undefined;
   #dueAt = Number.POSITIVE_INFINITY;
   #running: Promise<void> | undefined;
   #again: number | undefined;
   #attempt = 0;
-  #stopped = false;
+  readonly #stopping = new AbortController();
 
-  constructor(task: () => Promise<boolean>, options: LoopOptions) {
+  constructor(task: (signal: AbortSignal) => Promise<boolean>, options: LoopOptions) {
     this.#task = task;
     this.#options = options;
   }
 
   /** Runs within `ms`. */
   soon(ms: number): void {
-    if (this.#stopped) return;
+    if (this.#stopping.signal.aborted) return;
     if (this.#running) {
       this.#again = Math.min(this.#again ?? Number.POSITIVE_INFINITY, ms);
       return;
@@ -52,7 +52,7 @@ export class Loop {
 
   async #once(): Promise<void> {
     try {
-      if (await this.#task()) this.#attempt = 0;
+      if (await this.#task(this.#stopping.signal)) this.#attempt = 0;
       else this.#attempt++;
     } catch (error) {
       if (this.#attempt === 0) this.#options.failed?.(error);
@@ -61,7 +61,7 @@ export class Loop {
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#stopping.abort();
     clearTimeout(this.#timer);
     await this.#running;
   }

@@ -25,7 +25,7 @@ export class ContainerMtus {
 
   constructor(options: ContainerMtusOptions) {
     this.#options = options;
-    this.#loop = new Loop(() => this.#look(), { every: options.everyMs ?? 1_000, retry: { baseMs: 1_000, maxMs: 15_000 } });
+    this.#loop = new Loop((signal) => this.#look(signal), { every: options.everyMs ?? 1_000, retry: { baseMs: 1_000, maxMs: 15_000 } });
   }
 
   start(): void {
@@ -36,10 +36,11 @@ export class ContainerMtus {
     return this.#loop.stop();
   }
 
-  async #look(): Promise<boolean> {
+  async #look(signal: AbortSignal): Promise<boolean> {
     const { endpoints, mtuOf } = this.#options;
     let whole = true;
     for (const record of endpoints.values()) {
+      if (signal.aborted) break;
       const mtu = mtuOf(record);
       // An agent that kept no MTUs has left a record without one.
       if (record.stage !== 'ready' || mtu === undefined || (record.mtu ?? Number.POSITIVE_INFINITY) <= mtu) continue;

@@ -17,6 +17,8 @@ export class FakeMaster {
   readonly #server: http.Server;
   /** Sentence to refuse the next calls of a path with. */
   readonly refuse = new Map<string, string>();
+  /** The same for some calls only. */
+  refuseIf: (path: string, body: Record<string, unknown>) => string | undefined = () => undefined;
   /** What calls of a path wait for before anything comes of them. */
   readonly hold = new Map<string, Promise<unknown>>();
   #rev = 10;
@@ -88,7 +90,7 @@ export class FakeMaster {
   }
 
   #finish(method: string, path: string, body: Record<string, unknown>, res: http.ServerResponse): void {
-    const refusal = this.refuse.get(path);
+    const refusal = this.refuse.get(path) ?? this.refuseIf(path, body);
     if (refusal !== undefined) {
       res.writeHead(409, { 'content-type': 'application/problem+json' });
       res.end(JSON.stringify({ type: 'about:blank', title: 'x', status: 409, code: 'conflict', detail: refusal }));
