@@ -11,7 +11,10 @@ const PARALLEL = 8;
 
 interface Task {
   readonly key: string;
-  readonly run: () => Promise<void>;
+  run: () => Promise<void>;
+  running: boolean;
+  /** Asked for while it ran: what was under way may have been too early for it. */
+  again: (() => Promise<void>) | undefined;
   /** Codes after which there is nothing more to do. Others than these and transient ones end the task with a log line. */
   readonly retryOn: (error: MasterError) => boolean;
   attempt: number;
@@ -46,17 +49,17 @@ export class Outbox {
   }
 
   /**
-   * Adds a task unless one of that key is waiting. Resolves when it is done or after `waitMs`, whichever comes first: the caller's
-   * own work never depends on netmaster.
+   * Adds a task unless one of that key is waiting; beside one that runs it is run after it. Resolves when all is done or after `waitMs`,
+   * whichever comes first: the caller's own work never depends on netmaster.
    */
   async add(key: string, run: () => Promise<void>, waitMs = 0, retryOn: (error: MasterError) => boolean = () => false): Promise<void> {
     let task = this.#tasks.get(key);
     if (!task) {
-      task = { key, run, retryOn, attempt: 0, waiting: [] };
+      task = { key, run, running: false, again: undefined, retryOn, attempt: 0, waiting: [] };
       this.#tasks.set(key, task);
       this.#ready.push(task);
       this.#pump();
-    }
+    } else if (task.running) task.again = run;
     if (waitMs <= 0) return;
     const { waiting } = task;
     await new Promise<void>((resolve) => {
@@ -81,6 +84,7 @@ export class Outbox {
   }
 
   async #try(task: Task): Promise<void> {
+    task.running = true;
     try {
       await task.run();
     } catch (error) {
@@ -88,6 +92,7 @@ export class Outbox {
       if (error instanceof MasterError && !error.transient && !task.retryOn(error)) {
         this.#log.warn({ task: task.key, reason: error.message }, 'netmaster refused; left as it is');
       } else {
+        if (this.#stopped) return;
         if (task.attempt === 0)
           this.#log.info({ task: task.key, reason: this.#lastFault }, 'netmaster could not be told yet; kept for later');
         const timer = setTimeout(
@@ -101,6 +106,14 @@ export class Outbox {
         this.#timers.add(timer);
         return;
       }
+    } finally {
+      task.running = false;
+    }
+    if (task.again) {
+      task.run = task.again;
+      task.again = undefined;
+      this.#ready.push(task);
+      return;
     }
     this.#tasks.delete(task.key);
     for (const wake of task.waiting) wake();

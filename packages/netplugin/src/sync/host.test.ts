@@ -66,3 +66,28 @@ test('an endpoint that went without a call leaves the route to the DNS service t
   await expect.poll(() => rig.moved).toEqual([`${sandboxKey} 02:02:0a:01:02:04`]);
   expect(rig.state.endpoints.get('stays')?.dnsRoute).toBe(true);
 });
+
+test('an endpoint whose container ends while netmaster is asked for it again is not left there', async () => {
+  const rig = await openRig();
+  cleanups.push(() => rig.close());
+  rig.master.addNetwork('default', 'n', '10.1.2.0');
+  for (const id of ['a', 'b']) rig.state.endpoints.set(id, recordOf(id, 5));
+  let answer = (): void => undefined;
+  rig.master.hold.set(
+    '/plugin/createEndpoint',
+    new Promise<void>((resolve) => {
+      answer = resolve;
+    }),
+  );
+  const told = (path: string) => rig.master.calls.filter((call) => call.path === `POST /plugin/${path}`).map(({ body }) => body.EndpointID);
+  const sync = new HostSync(await engineThatStarts(new Set(['a', 'b'])), rig.context);
+  cleanups.push(() => sync.stop());
+  sync.soon(0);
+  await expect.poll(() => told('createEndpoint')).toEqual(['a']);
+  for (const id of ['a', 'b']) await rig.call('NetworkDriver.DeleteEndpoint', { NetworkID: 'net1', EndpointID: id });
+  expect(told('deleteEndpoint')).toEqual(['a', 'b']);
+  answer();
+  await expect.poll(() => told('deleteEndpoint')).toEqual(['a', 'b', 'a']);
+  await expect.poll(() => rig.master.paths()).toContain('POST /plugin/reconcileHost');
+  expect(told('createEndpoint')).toEqual(['a']);
+});

@@ -30,7 +30,7 @@ export class HostSync {
   constructor(engine: Engine, context: DriverContext) {
     this.#engine = engine;
     this.#context = context;
-    this.#loop = new Loop(() => this.#compare(), {
+    this.#loop = new Loop((signal) => this.#compare(signal), {
       every: 60_000,
       retry: { baseMs: 1_000, maxMs: 15_000 },
       failed: (err) => context.log.warn({ err }, 'what this host has cannot be compared with the engine and netmaster; trying again'),
@@ -51,7 +51,7 @@ export class HostSync {
     return this.#loop.stop();
   }
 
-  async #compare(): Promise<boolean> {
+  async #compare(signal: AbortSignal): Promise<boolean> {
     const { cluster, state, host, calls, log } = this.#context;
     // Before the engine is asked: what is made from now on is not judged.
     const before = cluster.mirror.revision;
@@ -77,7 +77,8 @@ export class HostSync {
       if (!record.kept && record.releasing !== true && settled(record.createdAt)) void forgetReservation(this.#context, record, 0);
     }
     if (!cluster.synced) return true;
-    const errors = await this.#claim(began);
+    const errors = await this.#claim(began, signal);
+    if (signal.aborted) return true;
     this.#errors = errors;
     const kept = state.endpoints
       .values()
@@ -128,7 +129,7 @@ export class HostSync {
   }
 
   /** Endpoints that run here but that netmaster does not have (its host time-out, a restored store): they are asked for again. */
-  async #claim(began: number): Promise<string[]> {
+  async #claim(began: number, signal: AbortSignal): Promise<string[]> {
     const { cluster, state, calls, host, dataplane } = this.#context;
     const errors: string[] = [];
     const dispute = (record: EndpointRecord, disputed: boolean): void => {
@@ -137,9 +138,11 @@ export class HostSync {
       state.endpoints.set(record.endpointId, disputed ? { ...rest, disputed } : rest);
       dataplane.schedule(0);
     };
-    for (const record of state.endpoints.values()) {
+    for (const { endpointId } of state.endpoints.values()) {
+      // As it is now: while others were asked for, its container may have ended.
+      const record = state.endpoints.get(endpointId);
+      if (record?.stage !== 'ready' || signal.aborted) continue;
       const { tenant, network, group } = record.ref;
-      if (record.stage !== 'ready') continue;
       if (cluster.mirror.endpoints.has(`${network}.${tenant}-${record.endpointId}`)) {
         dispute(record, false);
         continue;
@@ -162,6 +165,9 @@ export class HostSync {
             ...(group === undefined ? {} : { ServiceName: group }),
           },
         });
+        // It ended while it was asked for, and netmaster may have heard of the end first.
+        const now = state.endpoints.get(endpointId);
+        if (now?.stage !== 'ready') void forgetEndpoint(this.#context, now ?? record, 0);
       } catch (error) {
         if (!(error instanceof MasterError) || error.transient) throw error;
         const now = state.endpoints.get(record.endpointId);
