@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { interfaceNames } from './state/records.js';
-import { openRig } from './testing/rig.js';
+import { endpointOf, openRig } from './testing/rig.js';
 
 const cleanups: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -34,4 +34,21 @@ test('what cannot be taken over at present is tried again, and nothing else suff
   await expect.poll(() => rig.state.endpoints.get('e1')?.stage).toBe('ready');
   expect(rig.state.endpoints.get('e1')?.published).toEqual([{ protocol: 'tcp', hostPort: 9_099, containerPort: 80 }]);
   await expect.poll(() => rig.dataplane.status.failed).toEqual([]);
+});
+
+test('ports that no way leads to are taken back, and nothing else of what became known meanwhile', async () => {
+  const rig = await openRig();
+  cleanups.push(() => rig.close());
+  rig.state.endpoints.set('e1', endpointOf('e1'));
+  const apply = rig.datapath.apply.bind(rig.datapath);
+  rig.datapath.apply = async (...args) => {
+    const record = rig.state.endpoints.get('e1');
+    if (record?.published) rig.state.endpoints.set('e1', { ...record, labelsRead: true });
+    return { ...(await apply(...args)), outsideFault: 'the private subnet is taken' };
+  };
+  const publishing = rig.dataplane.publish('e1', [{ protocol: 'tcp', hostPort: 9_099, containerPort: 80 }]);
+  await expect(publishing).rejects.toThrow('the private subnet is taken');
+  expect(rig.state.endpoints.get('e1')).toEqual(
+    endpointOf('e1', { labelsRead: true, createdAt: rig.state.endpoints.get('e1')?.createdAt ?? 0 }),
+  );
 });

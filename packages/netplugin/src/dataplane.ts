@@ -150,15 +150,21 @@ export class Dataplane {
   /** The published ports of an endpoint as they are to be; throws when no way leads to them. */
   async publish(endpointId: string, published: readonly PublishedRecord[]): Promise<void> {
     await this.#mutex.run('', async () => {
-      const record = this.#state.endpoints.get(endpointId);
-      if (!record) return;
-      const { published: _before, ...rest } = record;
-      this.#state.endpoints.set(endpointId, published.length === 0 ? rest : { ...rest, published: [...published] });
+      if (!this.#setPublished(endpointId, published)) return;
       await this.#apply('believe');
       if (published.length === 0 || this.#outsideFault === '') return;
-      this.#state.endpoints.set(endpointId, rest);
+      this.#setPublished(endpointId, []);
       throw new DriverRefusal(this.#outsideFault);
     });
+  }
+
+  /** In the record as it is now; answers whether there is one. */
+  #setPublished(endpointId: string, published: readonly PublishedRecord[]): boolean {
+    const record = this.#state.endpoints.get(endpointId);
+    if (!record) return false;
+    const { published: _before, ...rest } = record;
+    this.#state.endpoints.set(endpointId, published.length === 0 ? rest : { ...rest, published: [...published] });
+    return true;
   }
 
   /**
