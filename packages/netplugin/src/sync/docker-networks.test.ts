@@ -95,3 +95,27 @@ test('what is left of a docker network create that broke off goes, after a while
   await look();
   await expect.poll(removed).toEqual(['DELETE /api/v1/networks/default:docker-000000000000/']);
 });
+
+test('a network that the engine is still making is not asked for again because another one could not be made', async () => {
+  const held: (() => void)[] = [];
+  let made = 0;
+  const { engine, close } = await serveEngine((_path, res, method) => {
+    if (method === 'GET') res.end('[]');
+    else if (++made === 1) res.destroy();
+    else held.push(() => res.end('{"Id":"made"}'));
+  });
+  const networks = new DockerNetworks(engine, rig.context, 'netplugin');
+  cleanups.push(
+    close,
+    () => networks.stop(),
+    () => {
+      for (const answer of held) answer();
+    },
+  );
+  for (const name of ['a', 'b']) rig.master.addNetwork('default', name, '10.7.0.0');
+  networks.soon();
+  await expect.poll(() => made).toBe(2);
+  // The first failure is followed by another round within half a second.
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  expect(made).toBe(2);
+});
