@@ -54,6 +54,21 @@ describe('Engine', () => {
     await expect(engine.removeNetwork('busy')).rejects.toThrow('network has active endpoints');
   });
 
+  it('waits for nothing once it is closed, though the engine hangs', async () => {
+    let asked = 0;
+    const engine = await serve(() => void asked++);
+    // More than go at a time.
+    const calls = Array.from({ length: 12 }, () => engine.container('c1'));
+    const outcomes = Promise.allSettled(calls);
+    await expect.poll(() => asked).toBe(8);
+    const began = performance.now();
+    engine.close();
+    expect((await outcomes).map(({ status }) => status)).toEqual(calls.map(() => 'rejected'));
+    await expect(engine.version()).rejects.toThrow('it is not asked any more');
+    expect(performance.now() - began).toBeLessThan(1_000);
+    expect(asked).toBe(8);
+  });
+
   it('refuses an answer of another shape with a sentence', async () => {
     const engine = await serve((_path, res) => res.end('{"nonsense":true}'));
     await expect(engine.networks()).rejects.toThrow(/not understood/);

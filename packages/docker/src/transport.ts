@@ -55,6 +55,9 @@ export class Transport {
   readonly #request: typeof http.request;
   readonly #agent: http.Agent;
   readonly #where: string;
+  /** Ends of the requests that have no answer yet. */
+  readonly #underWay = new Set<(error: Error) => void>();
+  #closed = false;
 
   constructor(address: string, { tls, maxSockets = 8 }: EngineOptions = {}) {
     const parsed = parseEngineAddress(address);
@@ -73,6 +76,7 @@ export class Transport {
   /** One request and its whole answer; given up when `signal` is aborted. */
   request(method: string, path: string, body: unknown, timeoutMs: number, signal?: AbortSignal): Promise<Answer> {
     return new Promise((resolve, reject) => {
+      if (this.#closed) throw this.#failure(new Error('it is not asked any more'));
       const payload = body === undefined ? undefined : JSON.stringify(body);
       const headers = payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
       const options = { ...this.#address, agent: this.#agent, method, path, headers, ...(signal === undefined ? {} : { signal }) };
@@ -85,15 +89,25 @@ export class Transport {
           else chunks.push(chunk);
         });
         res.on('end', () => {
-          clearTimeout(timer);
+          settle();
           resolve({ status: res.statusCode ?? 0, body: Buffer.concat(chunks) });
         });
         res.on('error', (error) => fail(error));
       });
-      const fail = (error: Error) => {
+      const settle = () => {
         clearTimeout(timer);
+        this.#underWay.delete(giveUp);
+      };
+      const fail = (error: Error) => {
+        settle();
         reject(this.#failure(error));
       };
+      // One that waits for a connection hears of its end only with that.
+      const giveUp = (error: Error) => {
+        req.destroy();
+        fail(error);
+      };
+      this.#underWay.add(giveUp);
       const timer = setTimeout(() => req.destroy(new Error(`no answer to ${method} ${path} within ${timeoutMs} ms`)), timeoutMs);
       req.on('error', fail);
       req.end(payload);
@@ -133,7 +147,10 @@ export class Transport {
     });
   }
 
+  /** Gives up what has no answer yet, and asks nothing more. Streams end with their signal. */
   close(): void {
+    this.#closed = true;
+    for (const giveUp of this.#underWay) giveUp(new Error('it is not waited for any more'));
     this.#agent.destroy();
   }
 }

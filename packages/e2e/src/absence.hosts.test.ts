@@ -28,6 +28,22 @@ describe.each(ENGINES)('engine %s', (engine) => {
   });
   afterAll(() => rig.down());
 
+  test('an agent whose engine hangs stops in time, and its successor does what it was about to do', async () => {
+    const pid = await rig.pid(MASTER, 'docker');
+    process.kill(pid, 'SIGSTOP');
+    try {
+      await rig.netctl('net', 'create', '-s', '10.1.3.0/24', 'more');
+      const began = performance.now();
+      await rig.service(MASTER, 'netplugin', 'stop');
+      expect(performance.now() - began).toBeLessThan(6_000);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    await rig.service(MASTER, 'netplugin', 'start');
+    await eventually('the network', () => rig.docker(MASTER, 'network', 'inspect', 'more'));
+    await rig.netctl('net', 'rm', 'more');
+  });
+
   test('without a master, netplugin says which it looked for', async () => {
     await rig.service(MASTER, 'netmaster', 'kill');
     const said = await Promise.all([

@@ -40,6 +40,9 @@ import { VERSION } from './version.js';
 /** Bytes VXLAN puts around a frame: Ethernet, IP, UDP, VXLAN (RFC 7348 §5). */
 export const overhead = (vtepIp: string): number => (parseIpv6(vtepIp) === undefined ? 50 : 70);
 
+/** How long a stop waits for what the engine is doing for this agent. */
+const ENGINE_PATIENCE_MS = 2_000;
+
 /** Everything the views look into. */
 export interface AgentParts {
   readonly config: Config;
@@ -214,8 +217,10 @@ export async function setUpAgent(config: Config, log: Logger, lifecycle: Lifecyc
       name: 'Docker Engine',
       start: () => follower.start(),
       stop: async () => {
-        await follower.stop();
-        await Promise.all([dockerNetworks.stop(), containers.stop(), hostSync.stop()]);
+        // What an engine that hangs has not answered by then, it is asked by the next agent.
+        const patience = setTimeout(() => engine.close(), ENGINE_PATIENCE_MS);
+        await Promise.all([follower.stop(), dockerNetworks.stop(), containers.stop(), hostSync.stop()]);
+        clearTimeout(patience);
         engine.close();
       },
     });
