@@ -64,7 +64,7 @@ export interface AgentParts {
 export async function setUpAgent(config: Config, log: Logger, lifecycle: Lifecycle, open = openDatapath): Promise<void> {
   const lock = await StateLock.take(config.stateDir);
   lifecycle.add({ name: 'state directory', stop: () => lock.release() });
-  const warnBad = (sentence: string) => log.error({ reason: sentence }, 'a record on disk was skipped');
+  const warnBad = (sentence: string) => log.error({ reason: sentence }, 'a record on disk is not as it should be');
   const state = openLocalState(config.stateDir, warnBad);
   const datapath = await open({
     vtepIp: config.vtepIp,
@@ -231,7 +231,7 @@ function resumeOutbox(context: DriverContext): void {
   const { state } = context;
   for (const record of state.endpoints.values()) {
     // An interface that was being made when the agent was killed belongs to a container the engine gave up on.
-    if (record.stage === 'creating') state.endpoints.set(record.endpointId, { ...record, stage: 'deleting' });
+    if (record.stage === 'creating') state.endpoints.setAnyway(record.endpointId, { ...record, stage: 'deleting' });
     if (record.stage !== 'ready') void forgetEndpoint(context, record, 0);
   }
   for (const record of state.reservations.values()) if (record.releasing) void forgetReservation(context, record, 0);

@@ -137,7 +137,7 @@ export class Dataplane {
    */
   async detach(record: EndpointRecord): Promise<void> {
     await this.#mutex.run('', async () => {
-      this.#state.endpoints.set(record.endpointId, { ...record, stage: 'deleting' });
+      this.#state.endpoints.setAnyway(record.endpointId, { ...record, stage: 'deleting' });
       this.#datapath
         .removePort(record.port)
         .catch((err: unknown) =>
@@ -163,7 +163,8 @@ export class Dataplane {
     const record = this.#state.endpoints.get(endpointId);
     if (!record) return false;
     const { published: _before, ...rest } = record;
-    this.#state.endpoints.set(endpointId, published.length === 0 ? rest : { ...rest, published: [...published] });
+    if (published.length === 0) this.#state.endpoints.setAnyway(endpointId, rest);
+    else this.#state.endpoints.set(endpointId, { ...rest, published: [...published] });
     return true;
   }
 

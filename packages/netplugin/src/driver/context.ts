@@ -73,7 +73,7 @@ export function forgetEndpoint(context: DriverContext, record: EndpointRecord, w
 export function forgetReservation(context: DriverContext, record: ReservationRecord, waitMs: number): Promise<void> {
   const { calls, state, outbox, log, host } = context;
   const key = reservationKey(record.ref, record.address);
-  state.reservations.set(key, { ...record, releasing: true });
+  state.reservations.setAnyway(key, { ...record, releasing: true });
   return outbox.add(
     `address ${key}`,
     async () => {
@@ -91,7 +91,7 @@ export function forgetReservation(context: DriverContext, record: ReservationRec
 export function forgetNetwork(context: DriverContext, record: NetworkRecord, waitMs: number): Promise<void> {
   const { calls, state, outbox } = context;
   const { networkId, ref } = record;
-  state.networks.set(networkId, { ...record, deleting: true });
+  state.networks.setAnyway(networkId, { ...record, deleting: true });
   for (const [key, reservation] of state.reservations.entries()) {
     if (reservation.ref.tenant === ref.tenant && reservation.ref.network === ref.network) state.reservations.delete(key);
   }

@@ -11,10 +11,10 @@ export function leaveSandbox({ state, routes }: { readonly state: LocalState; re
   const record = state.endpoints.get(endpointId);
   if (!record || record.sandboxKey === undefined) return;
   const { sandboxKey, dnsRoute, ...rest } = record;
-  state.endpoints.set(endpointId, rest);
+  state.endpoints.setAnyway(endpointId, rest);
   if (dnsRoute !== true) return;
   const heir = state.endpoints.values().find((e) => e.sandboxKey === sandboxKey && e.stage === 'ready');
   if (!heir) return;
-  state.endpoints.set(heir.endpointId, { ...heir, dnsRoute: true });
+  state.endpoints.setAnyway(heir.endpointId, { ...heir, dnsRoute: true });
   routes.moveTo(sandboxKey, heir);
 }

@@ -13,11 +13,13 @@ export class Table<S extends z.ZodType> {
   readonly #dir: string;
   readonly #schema: S;
   readonly #rows = new Map<string, z.output<S>>();
+  readonly #bad: (sentence: string) => void;
 
   /** Creates the directory (mode 0700) and reads what is in it. */
   constructor(dir: string, schema: S, bad: (sentence: string) => void) {
     this.#dir = dir;
     this.#schema = schema;
+    this.#bad = bad;
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     for (const name of readdirSync(dir)) {
       if (name.endsWith('.tmp')) rmSync(join(dir, name), { force: true });
@@ -49,9 +51,23 @@ export class Table<S extends z.ZodType> {
     return this.#rows.get(key);
   }
 
+  /** Throws one sentence when the disk does not take it; nothing has changed then. */
   set(key: string, value: z.output<S>): void {
     writeAtomically(this.#path(key), JSON.stringify({ key, value }));
     this.#rows.set(key, value);
+  }
+
+  /**
+   * The same for what no full disk may hinder: what is on its way out, and what can be found out again. What the disk does not take is reported
+   * and holds for this process; after a crash the record is what it was before, and the comparison with engine and netmaster mends it.
+   */
+  setAnyway(key: string, value: z.output<S>): void {
+    try {
+      this.set(key, value);
+    } catch (error) {
+      this.#bad(error instanceof Error ? error.message : String(error));
+      this.#rows.set(key, value);
+    }
   }
 
   delete(key: string): void {
@@ -77,9 +93,16 @@ export class Table<S extends z.ZodType> {
   }
 }
 
-/** Replaces a file as a whole, mode 0600. */
+/** Replaces a file as a whole, mode 0600. Throws one sentence when that cannot be done; the file is what it was then. */
 export function writeAtomically(path: string, text: string): void {
   const temporary = `${path}.${process.pid}.tmp`;
-  writeFileSync(temporary, text, { mode: 0o600 });
-  renameSync(temporary, path);
+  try {
+    writeFileSync(temporary, text, { mode: 0o600 });
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw new Error(
+      `${path} cannot be written: ${error instanceof Error ? error.message : String(error)}; make room on its disk, or mend it, and try again`,
+    );
+  }
 }

@@ -158,7 +158,7 @@ export class Containers {
     const record = state.endpoints.get(endpointId);
     const networkId = Object.values(Networks).find((a) => a.EndpointID === endpointId)?.NetworkID ?? '';
     if (record?.stage !== 'ready' || record.networkId !== '' || networkId === '' || SandboxKey === '') return;
-    state.endpoints.set(endpointId, { ...record, networkId, sandboxKey: SandboxKey, dnsRoute: true });
+    state.endpoints.setAnyway(endpointId, { ...record, networkId, sandboxKey: SandboxKey, dnsRoute: true });
   }
 
   /** Once the stream has told which group the label made it a member of, the endpoint need not be cut off any more. */
@@ -168,7 +168,7 @@ export class Containers {
     await cluster.until(() => cluster.mirror.endpoints.get(key)?.containerId !== undefined, STREAM_WAIT_MS);
     const current = state.endpoints.get(endpointId);
     if (current?.stage !== 'ready' || cluster.mirror.endpoints.get(key)?.containerId === undefined) return;
-    state.endpoints.set(endpointId, { ...current, labelsRead: true });
+    state.endpoints.setAnyway(endpointId, { ...current, labelsRead: true });
     dataplane.schedule(0);
   }
 }

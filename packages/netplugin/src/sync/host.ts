@@ -135,7 +135,7 @@ export class HostSync {
     const dispute = (record: EndpointRecord, disputed: boolean): void => {
       if ((record.disputed === true) === disputed) return;
       const { disputed: _before, ...rest } = record;
-      state.endpoints.set(record.endpointId, disputed ? { ...rest, disputed } : rest);
+      state.endpoints.setAnyway(record.endpointId, disputed ? { ...rest, disputed } : rest);
       dataplane.schedule(0);
     };
     for (const { endpointId } of state.endpoints.values()) {
