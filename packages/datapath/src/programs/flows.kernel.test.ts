@@ -139,6 +139,21 @@ describe('a container that leaves', () => {
     expect(present().length).toBe(2);
   });
 
+  it('is swept away soon also after a walk that had to wait for a processor', async () => {
+    const busy = new Departures((name) => {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+      return bench.map(name);
+    });
+    busy.add(VNI, address(A, 4));
+    await busy.done(VNI, [address(A, 4)]);
+    segment(A, B, 40_000, 80, TCP.syn);
+    const left = performance.now();
+    busy.add(VNI, address(A, 4));
+    await expect.poll(present).toEqual([]);
+    expect(performance.now() - left).toBeLessThan(5_000);
+    busy.close();
+  });
+
   it('is swept away without anybody who waits, and a large table holds up nobody for long', async () => {
     flows.limit({ ...LIMITS, opened: 1_000_000 });
     bench.sendMany('a', callsOfA(60_000));
