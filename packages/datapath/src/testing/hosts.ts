@@ -5,6 +5,7 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { rename } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Netlink } from '@contiv/netlink';
@@ -16,18 +17,23 @@ import type { Calls, Request, Response } from './worker.js';
 const run = promisify(execFile);
 /** The worker as one file: a process that starts from it is there in a fifth of the time. It lies where the packages' own binaries are found. */
 const WORKER = fileURLToPath(new URL('../../dist/testing/worker.bundle.mjs', import.meta.url));
-let bundled: Promise<unknown> | undefined;
-const bundleWorker = (): Promise<unknown> => {
-  bundled ??= build({
-    entryPoints: [fileURLToPath(new URL('./worker.ts', import.meta.url))],
-    outfile: WORKER,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    conditions: ['source'],
-    external: ['koffi'],
-    logLevel: 'warning',
-  });
+let bundled: Promise<void> | undefined;
+const bundleWorker = (): Promise<void> => {
+  bundled ??= (async () => {
+    // Workers of another test file may be starting from it: it is replaced at once.
+    const outfile = `${WORKER}.${process.pid}`;
+    await build({
+      entryPoints: [fileURLToPath(new URL('./worker.ts', import.meta.url))],
+      outfile,
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      conditions: ['source'],
+      external: ['koffi'],
+      logLevel: 'warning',
+    });
+    await rename(outfile, WORKER);
+  })();
   return bundled;
 };
 const ETH_P_ALL = 3;
@@ -58,31 +64,45 @@ export class Namespace {
     return stdout;
   }
 
-  /** Answers how many of the requests were answered. */
-  async ping(address: string, options = '-c 1 -W 1'): Promise<number> {
+  /** Answers how many of the requests were answered. Where none should be, `options` say how long to wait. */
+  async ping(address: string, options = '-c 1 -W 10'): Promise<number> {
     const out = await this.sh(`ping -n ${options} ${address} 2>&1 || true`);
     return Number(/(\d+) (?:packets )?received/.exec(out)?.[1] ?? 0);
   }
 
-  /** Two hundred echo requests a second until told to stop; answers how many were answered and how many were lost before the last answer. */
-  pinging(address: string): () => Promise<{ readonly answered: number; readonly lost: number }> {
+  /** Two hundred echo requests a second until told to stop. */
+  pinging(address: string): Pinging {
     const child = spawn('nsenter', [`--net=${this.path}`, 'ping', '-n', '-i', '0.005', address], { stdio: ['ignore', 'pipe', 'inherit'] });
     let out = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       out += text;
     });
-    return async () => {
-      const gone = once(child, 'close');
-      child.kill('SIGINT');
-      await gone;
-      const answered = new Set([...out.matchAll(/bytes from .*icmp_seq=(\d+)/g)].map(([, n]) => Number(n)));
-      return { answered: answered.size, lost: Math.max(0, ...answered) - answered.size };
+    const numbers = () => new Set([...out.matchAll(/bytes from .*icmp_seq=(\d+)/g)].map(([, n]) => Number(n)));
+    return {
+      answered: async (more) => {
+        const enough = numbers().size + more;
+        for (let i = 0; i < 1_500 && numbers().size < enough; i++) await new Promise((wake) => setTimeout(wake, 20));
+      },
+      stop: async () => {
+        const gone = once(child, 'close');
+        child.kill('SIGINT');
+        await gone;
+        const answered = numbers();
+        return { answered: answered.size, lost: Math.max(0, ...answered) - answered.size };
+      },
     };
   }
 
   remove(): void {
     execFileSync('ip', ['netns', 'del', this.name]);
   }
+}
+
+export interface Pinging {
+  /** Waits until so many more were answered, half a minute at most. */
+  readonly answered: (more: number) => Promise<void>;
+  /** Ends it; answers how many were answered and how many were lost before the last answer. */
+  readonly stop: () => Promise<{ readonly answered: number; readonly lost: number }>;
 }
 
 export interface WorkerOptions {
@@ -198,8 +218,8 @@ export class Container extends Namespace {
     super('c');
     this.port = port;
     this.peer = `${port.name}p`;
-    // Answers to groups are how a test sees that they arrive.
-    sysctl(this.name, ['ipv4/icmp_echo_ignore_broadcasts', 0]);
+    // Answers to groups are how a test sees that they arrive; questions for routers would be counted among its packets.
+    sysctl(this.name, ['ipv4/icmp_echo_ignore_broadcasts', 0], ['ipv6/conf/default/router_solicitations', 0]);
   }
 
   /** As the engine does: moves the interface, names it, gives it its addresses. */
