@@ -188,12 +188,12 @@ describe('etcd of three members', () => {
       };
       await goesOn(20);
       await cluster.kill(0);
-      await goesOn(100);
+      await goesOn(50);
       await cluster.restart(0);
       // One of them is in use.
       for (const member of [1, 2]) {
         await cluster.pause(member);
-        await goesOn(100);
+        await goesOn(50);
         cluster.resume(member);
       }
       stop = true;
