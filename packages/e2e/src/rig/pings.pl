@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# Echo requests at an even rate, and a line for each answer. The ping of iputils does the same, but keeps a processor busy all the time when
-# less than 10 ms lie between two of them.
+# Echo requests at an even rate, and a line for each answer, with the time at which the kernel had it, or for what could not be sent. The ping of
+# iputils does the same, but keeps a processor busy all the time when less than 10 ms lie between two requests.
 # pings.pl ADDRESS SECONDS
 use strict;
 use warnings;
@@ -21,6 +21,8 @@ sub checksum {
 	return ~$sum & 0xffff;
 }
 
+sub unpack_time { my ($seconds, $micros) = unpack('l! l!', $_[0]); return $seconds + $micros / 1e6 }
+
 my $id = $$ & 0xffff;
 # Counted in the payload: the number in the header has 16 bits only.
 my $sent = 0;
@@ -32,7 +34,7 @@ while (1) {
 		my @head = (8, 0, 0, $id, $sent & 0xffff);
 		$head[2] = checksum(pack('CCnnn', @head) . $data);
 		# What cannot be sent is a ping without an answer.
-		send($socket, pack('CCnnn', @head) . $data, 0, $to);
+		defined send($socket, pack('CCnnn', @head) . $data, 0, $to) or print "send $sent: $!\n";
 		# Late is late: no burst makes up for it.
 		$next += $interval;
 		$next = $now if $next < $now;
@@ -46,6 +48,9 @@ while (1) {
 	next if $type != 0 || $whose != $id || length($packet) != $length + 64;
 	my ($number, $at) = unpack("x$length x8 N d", $packet);
 	my (undef, $peer) = Socket::unpack_sockaddr_in($from);
-	my $arrived = time;
+	# SIOCGSTAMP: a process that waits for a processor takes it out of its queue late.
+	my $stamp = pack('x16');
+	my $arrived = ioctl($socket, 0x8906, $stamp) ? unpack_time($stamp) : time;
+	$arrived = time if $arrived < $at;
 	printf "[%.6f] 64 bytes from %s: icmp_seq=%d time=%.3f ms\n", $arrived, inet_ntoa($peer), $number, ($arrived - $at) * 1000;
 }

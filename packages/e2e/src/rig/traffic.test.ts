@@ -6,10 +6,15 @@ const second = (from: number, rate: string): string =>
   `[  5]   ${from}.00-${from + 1}.00   sec  6.00 MBytes  ${rate} Mbits/sec    0    346 KBytes`;
 
 test('answers that are missing, late or doubled', () => {
-  const text = [ping(7, 100), ping(8, 100.005), ping(11, 101), `${ping(11, 101.001)} (DUP!)`, '--- statistics ---'].join('\n');
-  const outcome = outcomeOf(text);
+  const lines = [ping(7, 100), ping(8, 100.005), ping(11, 101), `${ping(11, 101.001)} (DUP!)`, '--- statistics ---'];
+  const outcome = outcomeOf(lines.join('\n'));
   expect(outcome).toMatchObject({ answered: 3, lost: 2, misses: ['2 after 100.005'], rttMs: 0.1 });
   expect(outcome.longestGapMs).toBeCloseTo(995);
+  expect(outcomeOf([...lines, 'send 9: No buffer space available'].join('\n')).misses).toEqual([
+    '2 after 100.005: No buffer space available',
+  ]);
+  // A second in which nobody asked.
+  expect(outcomeOf([ping(7, 100), ping(8, 101)].join('\n')).longestGapMs).toBeCloseTo(0.1);
   expect(outcomeOf('')).toEqual({ answered: 0, lost: 0, misses: [], longestGapMs: 0, rttMs: 0, stream: [] });
 });
 

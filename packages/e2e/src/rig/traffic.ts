@@ -15,9 +15,9 @@ export interface Outcome {
   readonly answered: number;
   /** Pings between the first and the last answer that had none. */
   readonly lost: number;
-  /** Where they are missing, for whoever reads of a failure: `13 after 1790000000.123`, in seconds since 1970. */
+  /** Where they are missing, for whoever reads of a failure: `13 after 1790000000.123`, in seconds since 1970, and what refused to send them. */
   readonly misses: readonly string[];
-  /** Longest time without an answer, in milliseconds. */
+  /** Longest time an answer was owed, in milliseconds: whoever waits for a processor asks nothing. */
   readonly longestGapMs: number;
   /** Median round trip of the pings in milliseconds. */
   readonly rttMs: number;
@@ -68,7 +68,7 @@ export class Traffic {
       STREAM_RATE,
       '--forceflush',
       '--connect-timeout',
-      '5000',
+      String(STARTS_MS),
     ];
     const client = await traffic.#spawn(from, 'iperf-client', stream);
     await eventually(
@@ -119,37 +119,46 @@ export async function pingDuring(rig: Rig, from: Place, to: string, work: () => 
   const shell = `echo $$ >${pidFile}; exec nsenter -t ${pid} -n "$@"`;
   const child = rig.spawn(await rig.entering(from.host, 'sh', '-c', shell, 'sh', ...pings(to)));
   const output: string[] = [];
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => output.push(text));
-  await eventually('answers to ping', async () => {
-    if (outcomeOf(output.join('')).answered <= 10) throw new Error(output.join(''));
-  });
-  await work();
   const ended = once(child, 'close');
-  await rig.on(from.host, 'sh', '-c', `kill -INT $(cat ${pidFile}); rm ${pidFile}`);
-  await ended;
+  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => output.push(text));
+  try {
+    await eventually('answers to ping', async () => {
+      if (outcomeOf(output.join('')).answered <= 10) throw new Error(output.join(''));
+    });
+    await work();
+  } finally {
+    await rig.on(from.host, 'sh', '-c', `kill -INT $(cat ${pidFile}); rm ${pidFile}`);
+    await ended;
+  }
   return outcomeOf(output.join(''));
 }
 
 export function outcomeOf(text: string): Outcome {
   const pings = parsePings(text);
-  const first = pings[0];
-  const last = pings.at(-1);
-  let longestGapMs = 0;
-  for (const [i, ping] of pings.entries()) longestGapMs = Math.max(longestGapMs, (ping.at - (pings[i - 1]?.at ?? ping.at)) * 1000);
-  const inOrder = [...new Map(pings.map((ping) => [ping.seq, ping])).values()].sort((a, b) => a.seq - b.seq);
+  const inOrder = [...new Map(pings.toReversed().map((ping) => [ping.seq, ping])).values()].sort((a, b) => a.seq - b.seq);
+  const refused = new Map([...text.matchAll(/^send (\d+): (.*)$/gm)].map(([, seq, why]) => [Number(seq), why]));
   const misses = inOrder.flatMap((ping, i) => {
     const previous = inOrder[i - 1];
     const missing = previous === undefined ? 0 : ping.seq - previous.seq - 1;
-    return previous === undefined || missing === 0 ? [] : [`${missing} after ${previous.at.toFixed(3)}`];
+    if (previous === undefined || missing === 0) return [];
+    const why = refused.get(previous.seq + 1);
+    return [`${missing} after ${previous.at.toFixed(3)}${why === undefined ? '' : `: ${why}`}`];
   });
-  const answered = new Set(pings.map((ping) => ping.seq)).size;
+  let longestGapMs = 0;
+  for (const [i, ping] of inOrder.entries()) {
+    const previous = inOrder[i - 1];
+    const gap = previous === undefined || previous.seq === ping.seq - 1 ? 0 : (ping.at - previous.at) * 1000;
+    longestGapMs = Math.max(longestGapMs, gap, ping.ms);
+  }
+  const answered = inOrder.length;
+  const [first, last] = [inOrder[0], inOrder.at(-1)];
   const sent = first && last ? last.seq - first.seq + 1 : 0;
   return { answered, lost: sent - answered, misses, longestGapMs, rttMs: median(pings.map((ping) => ping.ms)), stream: rates(text) };
 }
 
 /** Answers in the order they came. */
 function parsePings(text: string): { seq: number; at: number; ms: number }[] {
-  return [...text.matchAll(/^\[(\d+\.\d+)\] \d+ bytes from .*? icmp_seq=(\d+) .*?time=([\d.]+)/gm)].map(([, at, seq, ms]) => ({
+  return [...text.matchAll(/^\[(\d+\.\d+)\] \d+ bytes from .*? icmp_seq=(\d+) .*?time=(-?[\d.]+)/gm)].map(([, at, seq, ms]) => ({
     seq: Number(seq),
     at: Number(at),
     ms: Number(ms),
