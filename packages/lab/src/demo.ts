@@ -59,7 +59,7 @@ async function makeNetworks(lab: Lab, progress: Progress): Promise<void> {
   for (const { docker } of NETWORKS) {
     for (const host of lab.hosts) {
       const there = () => succeeds(onHost(lab, host.name, ['docker', 'network', 'inspect', docker]));
-      if (!(await until(there, 30_000, 200)))
+      if (!(await until(there, 60_000, 200)))
         throw new LabError(`Docker network ${docker} does not appear on ${host.name}; see bin/lab logs ${host.name} netplugin`);
     }
   }
@@ -86,7 +86,7 @@ async function ping(lab: Lab, from: Container, to: string, progress: Progress): 
     );
     return said.includes(' 0% packet loss');
   };
-  if (!(await until(once, 15_000, 500))) throw new LabError(`${from.name} does not reach ${to}:\n${said}`);
+  if (!(await until(once, 60_000, 500))) throw new LabError(`${from.name} does not reach ${to}:\n${said}`);
   const target = /PING \S+ \(([^)]+)\)/.exec(said)?.[1] ?? '?';
   const time = Number(/= [\d.]+\/([\d.]+)\//.exec(said)?.[1]).toFixed(2);
   progress.say(`ping         ${from.name} → ${to} (${target}), 3/3, ${time} ms`);

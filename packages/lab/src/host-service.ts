@@ -1,6 +1,6 @@
 /** Starts and stops the services of the host this process runs in: `service NAME start|stop|restart|kill|status`. */
 import { spawn } from 'node:child_process';
-import { mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { serves } from './effects/probe.js';
@@ -73,7 +73,9 @@ export class ServiceControl {
     child.once('exit', (code, signal) => {
       ended = signal === null ? `exit code ${code}` : signal;
     });
-    await writeFile(this.#pidFile(service.name), JSON.stringify({ pid, startTime: (await startTime(pid)) ?? 0 }));
+    // At once: others look at it meanwhile.
+    await writeFile(`${this.#pidFile(service.name)}.new`, JSON.stringify({ pid, startTime: (await startTime(pid)) ?? 0 }));
+    await rename(`${this.#pidFile(service.name)}.new`, this.#pidFile(service.name));
     child.unref();
     const ready = await until(async () => ended !== undefined || (await serves(service.ready)), service.startTimeout * 1000, 50);
     if (ready && ended === undefined) return 'started';

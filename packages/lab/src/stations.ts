@@ -86,7 +86,7 @@ async function startOutside(names: LabNames): Promise<void> {
   });
   child.unref();
   await log.close();
-  const ready = await until(async () => failed || (await outsideServes(names)), 10_000, 30);
+  const ready = await until(async () => failed || (await outsideServes(names)), 60_000, 30);
   if (failed || !ready) throw new LabError(`the outside world's servers do not start; see ${join(names.dir, 'world.log')}`);
 }
 

@@ -9,6 +9,9 @@ import { LabError } from '../plan/options.js';
 import { CommandError, type RunOptions, run } from './exec.js';
 import { findInits, kill, startTime, until } from './processes.js';
 
+/** Until a host's first process runs, on a machine under load. */
+const STARTS_MS = 60_000;
+
 /** Replaces the contents, not the file: bind mounts keep seeing it. */
 export async function writeFiles(files: readonly PlannedFile[]): Promise<void> {
   for (const { path, text, mode } of files) {
@@ -78,10 +81,12 @@ export async function startInit(lab: string, host: HostPlan): Promise<number> {
     pid = await initOf(lab, host.name);
     return failed || pid !== undefined;
   };
-  const ready = await until(look, 15_000, 20);
+  const ready = await until(look, STARTS_MS, 20);
   if (pid !== undefined) return pid;
   const said = (await readFile(join(logDir(host), 'init.log'), 'utf8').catch(() => '')).trim();
-  throw new LabError(`host ${host.name} does not start${ready ? '' : ' within 15 s'}: ${said || 'its first process ended'}`);
+  throw new LabError(
+    `host ${host.name} does not start${ready ? '' : ` within ${STARTS_MS / 1000} s`}: ${said || 'its first process ended'}`,
+  );
 }
 
 /** Command that runs inside a host. */

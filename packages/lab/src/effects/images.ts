@@ -41,7 +41,7 @@ export async function loadImages(initPid: number, host: HostPlan, tags: readonly
   const present = (await runInside(initPid, host, ['docker', 'image', 'ls', '--format', '{{.Repository}}:{{.Tag}}'])).split('\n');
   const missing = tags.filter((tag) => !present.includes(tag));
   for (const tag of missing)
-    await runInside(initPid, host, ['docker', 'load', '-q', '-i', join(IMAGE_CACHE, archiveName(tag))], { timeoutMs: 60_000 });
+    await runInside(initPid, host, ['docker', 'load', '-q', '-i', join(IMAGE_CACHE, archiveName(tag))], { timeoutMs: 120_000 });
   return missing;
 }
 
