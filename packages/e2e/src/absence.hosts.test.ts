@@ -2,7 +2,7 @@
 import { networkInspect } from '@contiv/model';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ENGINES, MASTER, Rig, WORKER } from './rig/rig.js';
-import { eventually } from './rig/run.js';
+import { eventually, reaching } from './rig/run.js';
 
 /** The promise is 5 s; a loaded machine gets twice that. */
 const SOON_MS = 10_000;
@@ -90,7 +90,7 @@ describe.each(ENGINES)('engine %s', (engine) => {
     await rig.docker(MASTER, 'rm', '-f', 'before');
     await rig.service(MASTER, 'netmaster', 'start');
     await rig.service(MASTER, 'netplugin', 'start');
-    await rig.docker(MASTER, 'run', '--rm', '--net', 'contiv-net', 'alpine', 'ping', '-c', '1', '-W', '2', 'there');
+    await rig.docker(MASTER, 'run', '--rm', '--net', 'contiv-net', 'alpine', ...reaching('there'));
     await eventually(
       'only the other endpoint is left',
       async () => {

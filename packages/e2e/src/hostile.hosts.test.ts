@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { bombard, Dice, difference, eventually, junk, MASTER, Rig, request, send, traces } from './index.js';
+import { bombard, Dice, difference, eventually, junk, MASTER, Rig, request, SETTLES_MS, send, traces } from './index.js';
 
 const rig = new Rig('hostile');
 const REQUESTS = 10_000;
@@ -61,7 +61,7 @@ async function survives(
   const statuses = await bombard(to, REQUESTS, next);
   expect(await rig.pid(MASTER, service)).toBe(pid);
   expect((await memoryMib(pid)) - warm, `${service} had ${warm.toFixed(0)} MiB`).toBeLessThan(FLAT_MIB);
-  await eventually('as before', async () => expect(difference(before, await traces(rig))).toBe(''), 60_000, 1_000);
+  await eventually('as before', async () => expect(difference(before, await traces(rig))).toBe(''), SETTLES_MS, 1_000);
   return statuses;
 }
 
@@ -125,5 +125,5 @@ test('some thousand operations that succeed', async () => {
   await pairs(1_500);
   expect((await memoryMib(pid)) - (warm[0] ?? 0)).toBeLessThan(FLAT_MIB);
   expect((await memoryMib(masterPid)) - (warm[1] ?? 0)).toBeLessThan(FLAT_MIB);
-  await eventually('as before', async () => expect(difference(before, await traces(rig))).toBe(''), 120_000, 1_000);
+  await eventually('as before', async () => expect(difference(before, await traces(rig))).toBe(''), SETTLES_MS, 1_000);
 });

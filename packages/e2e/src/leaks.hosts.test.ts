@@ -1,7 +1,7 @@
 /** Containers come and go while programs of ours are killed: in the end nothing is left that should be gone. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { atRest, ENGINES, eventually, MASTER, NETMASTER, Rig, settled, traces, WORKER } from './index.js';
+import { atRest, ENGINES, eventually, MASTER, NETMASTER, Rig, SETTLES_MS, settled, traces, WORKER } from './index.js';
 
 const HOSTS = [MASTER, WORKER] as const;
 /** Containers that come and go on each engine: 200 on all of them together, or as many as `E2E_RUNS` says. */
@@ -71,14 +71,15 @@ describe.each(ENGINES)('engine %s', (engine) => {
 
   test('networks removed leave nothing either', async () => {
     for (const host of HOSTS) await rig.docker(host, 'rm', '-f', stays(host));
-    await rig.netctl('net', 'rm', 'leak');
-    await eventually('bare hosts', async () => {
+    await eventually('the network goes', () => rig.netctl('net', 'rm', 'leak'));
+    const bare = async (): Promise<void> => {
       const rest = (await traces(rig)).filter((line) =>
         /docker network leak|default:leak|link cv|link cp|agent (networks|pools|reservations|endpoints) [1-9]|: (endpoints|ports|networks|members) /.test(
           line,
         ),
       );
       expect(rest).toEqual([]);
-    });
+    };
+    await eventually('bare hosts', bare, SETTLES_MS);
   });
 });

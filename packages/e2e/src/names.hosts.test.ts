@@ -61,25 +61,25 @@ describe.each(ENGINES)('engine %s', (engine) => {
     await told(host, asker, 'A', 'front', ['10.1.2.1', '10.1.2.2'], SERVICE);
     await told(host, asker, 'AAAA', 'FRONT', ['fd00:1:2::1', 'fd00:1:2::2'], SERVICE);
     await told(host, asker, 'A', 'web', ['10.1.2.1', '10.1.2.2']);
-    expect(await ask(host, asker, 'A', 'front')).not.toEqual([]);
+    await eventually('an alias', async () => expect(await ask(host, asker, 'A', 'front')).not.toEqual([]));
   });
 
   test('addresses lead back to names', async () => {
     const reverse6 = (n: number) => `${`${n}${'0'.repeat(15)}`.split('').join('.')}.0.0.0.0.2.0.0.0.1.0.0.0.0.0.d.f.ip6.arpa`;
-    expect(await ask(MASTER, 'a1', 'PTR', '2.2.1.10.in-addr.arpa', SERVICE)).toEqual(['a2']);
-    expect(await ask(MASTER, 'a1', 'PTR', reverse6(2), SERVICE)).toEqual(['a2']);
-    expect(await ask(WORKER, 'a3', 'PTR', '1.2.1.10.in-addr.arpa')).toEqual(['a1']);
-    expect(await ask(WORKER, 'a3', 'PTR', reverse6(1))).toEqual(['a1']);
+    await told(MASTER, 'a1', 'PTR', '2.2.1.10.in-addr.arpa', ['a2'], SERVICE);
+    await told(MASTER, 'a1', 'PTR', reverse6(2), ['a2'], SERVICE);
+    await told(WORKER, 'a3', 'PTR', '1.2.1.10.in-addr.arpa', ['a1']);
+    await told(WORKER, 'a3', 'PTR', reverse6(1), ['a1']);
     // The same address is somebody else for the other tenant, and nobody where only the other has it.
     await told(MASTER, 'secret', 'PTR', '1.2.1.10.in-addr.arpa', ['spy']);
     expect(await ask(MASTER, 'a1', 'PTR', '9.2.1.10.in-addr.arpa')).toEqual([]);
   });
 
   test('a name without addresses of a family is known all the same', async () => {
+    await told(MASTER, 'o1', 'A', 'o1', ['10.1.3.1'], SERVICE);
     const { stdout } = await rig.tryDocker(MASTER, ['exec', 'o1', 'nslookup', '-type=AAAA', 'o1', SERVICE]);
     expect(stdout).not.toContain('NXDOMAIN');
     expect(await ask(MASTER, 'o1', 'AAAA', 'o1', SERVICE)).toEqual([]);
-    expect(await ask(MASTER, 'o1', 'A', 'o1', SERVICE)).toEqual(['10.1.3.1']);
   });
 
   test('nothing of another tenant or network is told', async () => {
@@ -98,8 +98,8 @@ describe.each(ENGINES)('engine %s', (engine) => {
       unknown(MASTER, 'o1', 'a1', SERVICE),
       unknown(WORKER, 'plain', 'a1'),
     ]);
-    expect(await ask(WORKER, 'spy', 'A', 'secret')).toEqual(['10.1.2.9']);
-    expect(await ask(WORKER, 'spy', 'A', 'front', SERVICE)).toEqual(['10.1.2.9']);
+    await told(WORKER, 'spy', 'A', 'secret', ['10.1.2.9']);
+    await told(WORKER, 'spy', 'A', 'front', ['10.1.2.9'], SERVICE);
   });
 
   test("other names are the host's resolver's business, for our containers and for others", async () => {
@@ -108,10 +108,12 @@ describe.each(ENGINES)('engine %s', (engine) => {
       [WORKER, 'spy'],
       [WORKER, 'plain'],
     ] as const) {
-      expect(await ask(host, asker, 'A', 'contiv.com'), asker).toEqual(['203.0.113.80']);
-      expect(await ask(host, asker, 'AAAA', 'www.example.com'), asker).toEqual(['2001:db8:113::80']);
-      const { text } = await rig.tryDocker(host, ['exec', asker, 'nslookup', 'nowhere.example']);
-      expect(text, asker).toContain('NXDOMAIN');
+      // A resolver that is slow for once is asked again.
+      await told(host, asker, 'A', 'contiv.com', ['203.0.113.80']);
+      await told(host, asker, 'AAAA', 'www.example.com', ['2001:db8:113::80']);
+      await eventually(`${asker} is told that a name does not exist`, async () =>
+        expect((await rig.tryDocker(host, ['exec', asker, 'nslookup', 'nowhere.example'])).text).toContain('NXDOMAIN'),
+      );
     }
   });
 
@@ -123,8 +125,8 @@ describe.each(ENGINES)('engine %s', (engine) => {
     await told(MASTER, 'a1', 'A', 'a3', ['10.1.2.3']);
     await rig.docker(WORKER, 'network', 'disconnect', 'other-net', 'a3');
     await told(MASTER, 'o1', 'A', 'a3', []);
-    expect(await ask(WORKER, 'a3', 'A', 'o1')).toEqual([]);
-    expect(await ask(WORKER, 'a3', 'A', 'a1')).toEqual(['10.1.2.1']);
+    await told(WORKER, 'a3', 'A', 'o1', []);
+    await told(WORKER, 'a3', 'A', 'a1', ['10.1.2.1']);
   });
 
   test('names follow their containers: renamed, and gone', async () => {

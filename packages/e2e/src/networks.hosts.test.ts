@@ -33,8 +33,11 @@ describe.each(ENGINES)('engine %s', (engine) => {
       .map((m) => m[1])
       .filter((a) => !a?.startsWith('fe80'));
   const mac = async (host: string, name: string) => (await inside(host, name, 'cat /sys/class/net/eth0/address')).trim();
+  /** Other hosts hear of a container and of its name a moment after its start. */
   const pings = (host: string, from: string, to: string, six = '') =>
-    inside(host, from, `ping ${six} -c 2 -i 0.2 -W 2 ${to}`).then((said) => expect(said).toContain(' 0% packet loss'));
+    eventually(`${from} reaches ${to}`, async () =>
+      expect(await inside(host, from, `ping ${six} -c 2 -i 0.2 -W 2 ${to}`)).toContain(' 0% packet loss'),
+    );
   const remove = async (...names: readonly (readonly [string, string])[]) =>
     Promise.all(names.map(([host, name]) => rig.docker(host, 'rm', '-f', name)));
 
@@ -91,25 +94,30 @@ describe.each(ENGINES)('engine %s', (engine) => {
       ['default', 'web', 'contiv-net'],
       ['blue', 'web', 'contiv-net'],
     ]);
-    const { Oper } = networkInspect.parse(JSON.parse(await rig.netctl('net', 'inspect', 'contiv-net')));
-    expect(Oper.endpoints?.map((e) => [e.containerName, e.homingHost, e.macAddress])).toEqual(
-      expect.arrayContaining([
-        ['n1', MASTER, '02:02:0a:01:02:01'],
-        ['n2', WORKER, '02:02:0a:01:02:02'],
-        ['p1', MASTER, '02:02:0a:01:02:64'],
-      ]),
-    );
+    await eventually('netmaster knows the names', async () => {
+      const { Oper } = networkInspect.parse(JSON.parse(await rig.netctl('net', 'inspect', 'contiv-net')));
+      expect(Oper.endpoints?.map((e) => [e.containerName, e.homingHost, e.macAddress])).toEqual(
+        expect.arrayContaining([
+          ['n1', MASTER, '02:02:0a:01:02:01'],
+          ['n2', WORKER, '02:02:0a:01:02:02'],
+          ['p1', MASTER, '02:02:0a:01:02:64'],
+        ]),
+      );
+    });
   });
 
   test('addresses and MACs of choice are honoured, taken ones refused, freed ones given again', async () => {
     await run(WORKER, 'fixed', '--net', 'contiv-net', '--ip', '10.1.2.50');
     expect(await addresses(WORKER, 'fixed')).toEqual(['10.1.2.50/24']);
+    await eventually('netmaster knows its name', () => rig.netctl('endpoint', 'inspect', 'fixed'));
     const taken = await rig.tryDocker(MASTER, ['run', '--name', 'late', '--net', 'contiv-net', '--ip', '10.1.2.50', 'alpine', 'true']);
     expect(taken.code).toBe(125);
     expect(taken.text).toMatch(
       /ip address 10\.1\.2\.50 is not available: endpoint [0-9a-f]{12} \(container fixed\) on host legacy-swarm-worker0 holds it/,
     );
     await remove([WORKER, 'fixed'], [MASTER, 'late']);
+    // Removing does not wait long for a netmaster that is slow to hear of it.
+    await eventually('it is free', async () => expect((await rig.tryNetctl('endpoint', 'inspect', 'fixed')).code).not.toBe(0));
     await run(MASTER, 'next', '--net', 'contiv-net', '--ip', '10.1.2.50');
     expect(await addresses(MASTER, 'next')).toEqual(['10.1.2.50/24']);
     await pings(WORKER, 'n2', '10.1.2.50');
@@ -137,8 +145,10 @@ describe.each(ENGINES)('engine %s', (engine) => {
     expect(full.code).toBe(125);
     expect(full.text).toContain('auto allocation failed - address exhaustion in pool 10.1.2.100-10.1.2.101; every address is taken');
     await remove([MASTER, 'p1']);
-    expect(await rig.docker(WORKER, 'run', '--rm', '--net', 'pool', 'alpine', 'ip', '-o', '-4', 'addr', 'show', 'eth0')).toContain(
-      '10.1.2.100/24',
+    await eventually('it is free', async () =>
+      expect(await rig.docker(WORKER, 'run', '--rm', '--net', 'pool', 'alpine', 'ip', '-o', '-4', 'addr', 'show', 'eth0')).toContain(
+        '10.1.2.100/24',
+      ),
     );
     await remove([WORKER, 'p2']);
   });
@@ -167,7 +177,7 @@ describe.each(ENGINES)('engine %s', (engine) => {
     expect(await addresses(MASTER, 'g2')).toEqual(['10.7.0.2/24', 'fd00:7::99/64']);
     await Promise.all([pings(WORKER, 'd1', '10.8.0.2'), pings(MASTER, 'd2', 'd1', '-6'), pings(WORKER, 'g1', 'fd00:7::99', '-6')]);
     await remove([MASTER, 'r1'], [WORKER, 'd1'], [MASTER, 'd2'], [WORKER, 'g1'], [MASTER, 'g2']);
-    for (const network of ['routed', 'dual', 'dual-routed']) await rig.netctl('net', 'rm', network);
+    for (const network of ['routed', 'dual', 'dual-routed']) await eventually(`${network} goes`, () => rig.netctl('net', 'rm', network));
     await everywhere('contiv-net', 'contiv-net/blue', 'web', 'web/blue', 'pool');
   });
 

@@ -34,13 +34,17 @@ describe.each(ENGINES)('engine %s', (engine) => {
       '--subnet=30.1.1.0/24',
       'overlay-net',
     );
-    await eventually('our network', () => docker('network', 'inspect', 'ours'));
+    // The manager lists a network that one of the engines has.
+    for (const host of HOSTS) await eventually('our network', () => rig.docker(host, 'network', 'inspect', 'ours'));
+    await eventually('our network by swarm', () => docker('network', 'inspect', 'ours'));
     for (const [network, name] of [
       ['ours', 'ours'],
       ['overlay-net', 'overlay'],
     ])
       for (const [n, host] of [MASTER, WORKER].entries())
         await docker('run', '-itd', `--name=${name}-${n + 1}`, `--net=${network}`, '-e', `constraint:node==${host}`, 'alpine', 'sh');
+    // Either host hears of the other's containers a moment later.
+    for (const reached of [oursReached, overlayReached]) await eventually('they meet', reached);
   });
   afterAll(() => rig.down());
 

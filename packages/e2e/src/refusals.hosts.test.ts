@@ -1,7 +1,7 @@
 /** Bad input on real hosts: a clear error, an exit code that says so, and no trace of it afterwards. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ENGINES, MASTER, Rig, WORKER } from './rig/rig.js';
-import { eventually } from './rig/run.js';
+import { eventually, reaching } from './rig/run.js';
 
 const LONG = 'a'.repeat(65);
 
@@ -110,16 +110,16 @@ describe.each(ENGINES)('engine %s', (engine) => {
     expect((await onWorker('netplugin teardown --yes PLACE')).text).toContain('Removed.');
     const before = await devices();
     const cases = [
-      ['timeout 20 setpriv --reuid 65534 --regid 65534 --clear-groups NETPLUGIN', 'netplugin has to run as root'],
+      ['timeout 60 setpriv --reuid 65534 --regid 65534 --clear-groups NETPLUGIN', 'netplugin has to run as root'],
       [
-        'ip link set eth1 mtu 1000; timeout 20 NETPLUGIN; code=$?; ip link set eth1 mtu 1500; exit $code',
+        'ip link set eth1 mtu 1000; timeout 60 NETPLUGIN; code=$?; ip link set eth1 mtu 1500; exit $code',
         'the MTU of eth1 is 1000, and the tunnel needs at least 1330',
       ],
       [
-        `perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(Proto => "udp", LocalPort => 8472) or die; sleep 60' & sleep 0.5; timeout 20 NETPLUGIN; code=$?; kill $!; exit $code`,
+        `perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(Proto => "udp", LocalPort => 8472) or die; sleep 600' & until ss -Hunl | grep -q :8472; do sleep 0.1; done; timeout 60 NETPLUGIN; code=$?; kill $!; exit $code`,
         'UDP port 8472 of this host is taken',
       ],
-      ['timeout 20 NETPLUGIN --netmaster 192.168.2.50:9999', 'is not of the form http://HOST:PORT'],
+      ['timeout 60 NETPLUGIN --netmaster 192.168.2.50:9999', 'is not of the form http://HOST:PORT'],
     ] as const;
     for (const [script, said] of cases) {
       const { code, text } = await onWorker(script);
@@ -134,14 +134,14 @@ describe.each(ENGINES)('engine %s', (engine) => {
     );
     expect(foreign.text).toMatch(/is of version \d+\.\S+ and this agent of \S+; install the same major version on both/);
     await rig.service(WORKER, 'netplugin', 'start');
-    await rig.docker(WORKER, 'run', '--rm', '--net', 'contiv-net', 'alpine', 'ping', '-c', '1', '-W', '2', 'c1');
+    await rig.docker(WORKER, 'run', '--rm', '--net', 'contiv-net', 'alpine', ...reaching('c1'));
   });
 
   once('a netmaster whose store is out of reach says so, and netctl passes it on', async () => {
     const flags = '--mode docker --netmode vxlan --fwdmode bridge --store etcd://192.168.2.51:2379 --internal-address 192.168.2.51:9999';
-    const netmaster = `timeout 30 netmaster ${flags} --external-address 0.0.0.0:9999 >/dev/null 2>&1`;
+    const netmaster = `timeout 70 netmaster ${flags} --external-address 0.0.0.0:9999 >/dev/null 2>&1`;
     const ask = "netctl --netmaster http://192.168.2.51:9999 net ls 2>&1 | grep 'the store'";
-    const { stdout } = await rig.tryOn(WORKER, 'sh', '-c', `${netmaster} & timeout 25 sh -c "until ${ask}; do sleep 0.5; done"; kill $!`);
+    const { stdout } = await rig.tryOn(WORKER, 'sh', '-c', `${netmaster} & timeout 60 sh -c "until ${ask}; do sleep 0.5; done"; kill $!`);
     expect(stdout).toContain('the store cannot be reached');
     expect(stdout).toMatch(/(nothing was changed|is tried again)/);
   });

@@ -94,14 +94,15 @@ describe.each(ENGINES)('engine %s', (engine) => {
         }
       }),
     );
-    // The endpoints of the last ones are on their way to the other host.
-    await sleep(1_000);
     await Promise.all(
       HOSTS.map(async (host) => {
         for (const from of containers.filter((c) => c.host === host)) {
           const own = containers.filter((c) => c.tenant === from.tenant);
-          const said = await inside(from, own.map(({ ip }) => `nc -w 3 ${ip} ${PORT} </dev/null`).join('; '));
-          expect(said.split('\n'), from.container).toEqual(own.map((c) => c.container));
+          // The endpoints of the last ones are on their way to the other host.
+          await eventually(`${from.container} reaches its own`, async () => {
+            const said = await inside(from, own.map(({ ip }) => `nc -w 3 ${ip} ${PORT} </dev/null`).join('; '));
+            expect(said.split('\n'), from.container).toEqual(own.map((c) => c.container));
+          });
         }
       }),
     );
@@ -121,8 +122,10 @@ describe.each(ENGINES)('engine %s', (engine) => {
   test('the way between two networks has one hop, and what leads nowhere is told', async () => {
     const from = find('red', 1, MASTER);
     for (const to of [find('red', 2, WORKER), find('red', 3, WORKER)]) {
-      const hops = (await inside(from, `traceroute -n -q 1 -w 2 ${to.ip}`)).split('\n').filter((line) => /^ *\d+ /.test(line));
-      expect(hops.map((line) => line.trim().split(/\s+/)[1])).toEqual(['10.1.1.254', to.ip]);
+      await eventually('each hop answers in time', async () => {
+        const hops = (await inside(from, `traceroute -n -q 1 -w 2 ${to.ip}`)).split('\n').filter((line) => /^ *\d+ /.test(line));
+        expect(hops.map((line) => line.trim().split(/\s+/)[1])).toEqual(['10.1.1.254', to.ip]);
+      });
     }
     expect(await inside(from, 'ping -c 1 -W 2 10.1.2.254')).toContain(' 0% packet loss');
     const to = find('red', 2, WORKER);
@@ -190,6 +193,8 @@ describe.each(ENGINES)('engine %s', (engine) => {
       ] as const)
         expect((await inside(at, `nc -w 3 ${own} 9099 </dev/null`)).trim(), where).toBe(name);
     };
+    // Its program begins to listen a moment after the container's start.
+    await eventually('it listens', async () => expect(await ask(MASTER, '127.0.0.1', 9099)).toBe(name));
     await reached();
     expect(await rig.netctl('host', 'rules', MASTER)).toMatch(/^# \*:9099\/tcp -> 10\.1\.1\.\d+:9000, .*n1 of tenant blue$/m);
     expect((await publish('second', `9099:${PORT}`)).text).toContain('port 9099/tcp of this host is taken by the container with');
@@ -265,7 +270,8 @@ describe.each(ENGINES)('engine %s', (engine) => {
         inside(find('red', 1, MASTER), `ping -q -i 0.02 -c ${count} -W 5 ${WEB}`),
         inside(find('red', 6, MASTER), `ping -q -i 0.02 -c ${count} -W 5 ${WEB6}`),
       ];
-      const stream = rig.on(WORKER, 'iperf3', '-u', '-b', '1M', '-t', '12', '-c', own, '-p', '9098');
+      // As many small packets as fit into a socket's buffer while its program waits for a processor.
+      const stream = rig.on(WORKER, 'iperf3', '-u', '-l', '64', '-b', '44K', '-t', '12', '-c', own, '-p', '9098');
       await sleep(1_000);
       await Promise.all(HOSTS.map((host) => rig.service(host, 'netplugin', 'kill')));
       await sleep(1_000);
@@ -303,13 +309,13 @@ describe.each(ENGINES)('engine %s', (engine) => {
       expect(addresses.toSorted()).toEqual(['132.1.1.2', '132.1.1.3']);
       for (const host of HOSTS)
         for (const target of [...addresses, '20.1.1.1'])
-          await eventually(`${host} reaches ${target}`, () => rig.on(host, 'ping', '-c', '1', '-W', '1', target), 5_000);
+          await eventually(`${host} reaches ${target}`, () => rig.on(host, 'ping', '-c', '1', '-W', '1', target));
       for (const address of addresses)
-        expect(await rig.docker(WORKER, 'exec', 'pod', 'ping', '-c', '1', '-W', '2', address)).toContain(' 0% packet loss');
+        await eventually(`pod reaches ${address}`, () => rig.docker(WORKER, 'exec', 'pod', 'ping', '-c', '1', '-W', '2', address));
       // Another tenant is not let in by the host's own route.
       expect((await rig.tryDocker(MASTER, ['exec', 'red10', 'ping', '-c', '1', '-W', '1', '20.1.1.1'])).code).toBe(1);
       await rig.docker(WORKER, 'rm', '-f', 'pod');
-      await rig.netctl('net', 'rm', 'pods');
+      await eventually('the network goes', () => rig.netctl('net', 'rm', 'pods'));
       for (const host of HOSTS)
         await eventually('no route', async () => expect(await rig.on(host, 'ip', 'route')).not.toContain('20.1.1.0/24'));
       await rig.netctl('net', 'rm', 'contivh1');

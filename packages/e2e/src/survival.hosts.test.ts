@@ -3,7 +3,8 @@ import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ENGINES, eventually, MASTER, type Outcome, type Place, Rig, Traffic, WORKER } from './index.js';
+import { difference, ENGINES, eventually, MASTER, type Outcome, type Place, Rig, reaching, Traffic, WORKER } from './index.js';
+import { countersOf } from './rig/evidence.js';
 import { OTHER, upgrade, withPrograms } from './rig/upgrade.js';
 
 /** How long the store is away. A minute where the engines too hang on it, by their cluster store. */
@@ -37,7 +38,7 @@ describe.each(ENGINES)('engine %s', (engine) => {
   afterAll(() => rig.down());
 
   async function during(fault: () => Promise<void>): Promise<Outcome> {
-    const traffic = await Traffic.start(rig, from, to);
+    const [traffic, before] = await Promise.all([Traffic.start(rig, from, to), countersOf(rig, [from, to])]);
     let outcome: Outcome;
     try {
       await fault();
@@ -46,7 +47,8 @@ describe.each(ENGINES)('engine %s', (engine) => {
       outcome = await traffic.stop();
     }
     expect(outcome.answered).toBeGreaterThan(200);
-    expect(outcome.misses).toEqual([]);
+    const counted = outcome.misses.length === 0 ? '' : difference(before, await countersOf(rig, [from, to]));
+    expect(outcome.misses, `what was counted meanwhile:\n${counted}`).toEqual([]);
     expect(outcome.stream.length).toBeGreaterThan(1);
     expect(Math.min(...outcome.stream), `megabits per second: ${outcome.stream.join(' ')}`).toBeGreaterThan(5);
     return outcome;
@@ -55,9 +57,7 @@ describe.each(ENGINES)('engine %s', (engine) => {
   /** A container on each host reaches the one that was there before, on the other. */
   async function newContainersWork(): Promise<void> {
     await Promise.all(
-      HOSTS.map((host) =>
-        rig.docker(host, 'run', '--rm', '--net', 'live', 'alpine', 'ping', '-c', '2', '-W', '2', host === MASTER ? 'to' : 'from'),
-      ),
+      HOSTS.map((host) => rig.docker(host, 'run', '--rm', '--net', 'live', 'alpine', ...reaching(host === MASTER ? 'to' : 'from'))),
     );
   }
 

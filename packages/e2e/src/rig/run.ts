@@ -48,8 +48,8 @@ export async function succeed(what: string, result: Promise<Result>): Promise<st
   return stdout.trimEnd();
 }
 
-/** Asks again until the probe throws no more; then its answer. The last error is kept as the cause. */
-export async function eventually<T>(what: string, probe: () => Promise<T>, withinMs = 20_000, everyMs = 200): Promise<T> {
+/** Asks again until the probe throws no more; then its answer. The last error is kept as the cause. A busy machine has time by default. */
+export async function eventually<T>(what: string, probe: () => Promise<T>, withinMs = 60_000, everyMs = 200): Promise<T> {
   const deadline = performance.now() + withinMs;
   for (;;) {
     try {
@@ -63,3 +63,9 @@ export async function eventually<T>(what: string, probe: () => Promise<T>, withi
     }
   }
 }
+
+/**
+ * Command of a container that ends when it reaches `to`, a name or an address. Other hosts hear of a container and of its name a moment after its
+ * start; it is up to them when, and for the first answer the other one's host has to know this container as well.
+ */
+export const reaching = (to: string): string[] => ['timeout', '60', 'sh', '-c', `until ping -c 1 -W 2 ${to}; do sleep 0.2; done`];

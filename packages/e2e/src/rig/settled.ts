@@ -4,7 +4,7 @@ import { eventually } from './run.js';
 import { difference, traces } from './traces.js';
 
 /** Agents leave alone for half a minute what may be in the making, and look at all they hold once a minute. */
-export const SETTLES_MS = 120_000;
+export const SETTLES_MS = 180_000;
 
 /** Waits until there is what there was, no more and no less; of the lines that count. */
 export const settled = (rig: Rig, expected: readonly string[], counts: (line: string) => boolean = () => true): Promise<void> =>

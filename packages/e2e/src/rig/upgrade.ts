@@ -20,7 +20,7 @@ export async function withPrograms(
   try {
     const objects = flags.map((_, i) => join(dir, `${i}.bpf.o`));
     for (const [i, object] of objects.entries())
-      await succeed('build', run(join(ROOT, 'scripts', 'build-bpf.sh'), [object, flags[i] ?? '']));
+      await succeed('build', run(join(ROOT, 'scripts', 'build-bpf.sh'), [object, flags[i] ?? ''], { timeoutMs: 300_000 }));
     await work(objects);
   } finally {
     for (const host of hosts) await rig.setEnvironment(host, 'netplugin', {});

@@ -22,6 +22,12 @@ describe.each(ENGINES.map((engine) => ({ engine, store: engine === 'system' ? 'e
       return result.stdout.trimEnd();
     };
     const ID = /^[0-9a-f]{64}$/;
+    /** The manager lists a network that one of the engines has; containers come to both. */
+    const everywhere = async (network: string): Promise<void> => {
+      for (const host of [MASTER, WORKER]) await eventually(`${network} on ${host}`, () => rig.docker(host, 'network', 'inspect', network));
+    };
+    /** Hosts hear of each other's containers and their names a moment after their start. */
+    const shows = (line: string, said: string): Promise<void> => eventually(line, async () => expect(await typed(line)).toContain(said));
     const addressOf = (container: string, network: string) =>
       cli.ok('inspect', '-f', `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`, container);
 
@@ -60,14 +66,15 @@ describe.each(ENGINES.map((engine) => ({ engine, store: engine === 'system' ? 'e
         const found = rows(await typed('docker network ls')).filter(([, name]) => name?.includes('contiv-net'));
         expect(found.map((row) => row.slice(1, 3))).toEqual([['contiv-net', 'netplugin']]);
       });
+      await everywhere('contiv-net');
       expect(await typed('docker network inspect contiv-net')).toMatch(/"Driver": "netplugin"[\s\S]*"Subnet": "10\.1\.2\.0\/24"/);
       expect(await typed(`docker run -itd --name=contiv-c1 --net=contiv-net -e constraint:node==${MASTER} alpine /bin/sh`)).toMatch(ID);
       expect(await typed(`docker run -itd --name=contiv-c2 --net=contiv-net -e constraint:node==${WORKER} alpine /bin/sh`)).toMatch(ID);
       const shown = rows(await typed('docker ps')).map((row) => row.at(-1));
       expect(new Set(shown.slice(1))).toEqual(new Set([`${MASTER}/contiv-c1`, `${WORKER}/contiv-c2`]));
       expect(await typed('docker network inspect contiv-net')).toMatch(/"Containers": \{[\s\S]*contiv-c[12][\s\S]*contiv-c[12]/);
-      expect(await typed('docker exec contiv-c2 ping -c 3 contiv-c1')).toContain('3 packets received, 0% packet loss');
-      expect(await typed('docker exec contiv-c1 ping -c 3 contiv-c2')).toContain('3 packets received, 0% packet loss');
+      await shows('docker exec contiv-c2 ping -c 3 contiv-c1', '3 packets received, 0% packet loss');
+      await shows('docker exec contiv-c1 ping -c 3 contiv-c2', '3 packets received, 0% packet loss');
     });
 
     test('chapter 3: a tenant with the same names and addresses', async () => {
@@ -77,13 +84,14 @@ describe.each(ENGINES.map((engine) => ({ engine, store: engine === 'system' ? 'e
         const found = rows(await typed('docker network ls')).filter(([, name]) => name?.includes('blue'));
         expect(found.map((row) => row.slice(1, 3))).toEqual([['contiv-net/blue', 'netplugin']]);
       });
+      await everywhere('contiv-net/blue');
       for (const i of [1, 2, 3])
         expect(await typed(`docker run -itd --name=contiv-blue-c${i} --net="contiv-net/blue" alpine /bin/sh`)).toMatch(ID);
       const nodes = await Promise.all([1, 2, 3].map((i) => cli.nodeOf(`contiv-blue-c${i}`)));
       expect(new Set(nodes)).toEqual(new Set([MASTER, WORKER]));
       const shown = await typed('docker network inspect contiv-net/blue');
       for (const i of [1, 2, 3]) expect(shown).toContain(`"Name": "contiv-blue-c${i}"`);
-      for (const i of [1, 2]) expect(await typed(`docker exec contiv-blue-c3 ping -c 3 contiv-blue-c${i}`)).toContain('3 packets received');
+      for (const i of [1, 2]) await shows(`docker exec contiv-blue-c3 ping -c 3 contiv-blue-c${i}`, '3 packets received');
       expect(await addressOf('contiv-blue-c1', 'contiv-net/blue')).toMatch(/^10\.1\.2\.[123]$/);
       await typed('docker rm -f contiv-blue-c1 contiv-blue-c2 contiv-blue-c3');
     });
@@ -102,7 +110,7 @@ describe.each(ENGINES.map((engine) => ({ engine, store: engine === 'system' ? 'e
       expect(await cli.nodeOf('contiv-c2')).toBe(WORKER);
       await typed('docker start contiv-c2');
       expect(await addressOf('contiv-c2', 'contiv-net')).toBe(address);
-      expect(await typed('docker exec contiv-c2 ping -c 1 mover')).toContain('1 packets received');
+      await shows('docker exec contiv-c2 ping -c 1 mover', '1 packets received');
       await typed('docker rm -f contiv-c1 contiv-c2 mover');
     });
 
@@ -134,8 +142,10 @@ networks:
         expect(await services()).toEqual([`${MASTER}/project-web-1`, `${WORKER}/project-db-1`]);
         expect((await compose.ok('ps', '--services')).split('\n').sort()).toEqual(['db', 'web']);
         expect((await compose.ok('ps', '-q')).split('\n')).toHaveLength(2);
-        expect(await compose.ok('logs', '--no-color', 'web')).toContain('ready');
-        expect(await compose.ok('exec', '-T', 'web', 'ping', '-c', '1', '-W', '2', 'project-db-1')).toContain('1 packets received');
+        await eventually('it says so', async () => expect(await compose.ok('logs', '--no-color', 'web')).toContain('ready'));
+        await eventually('web reaches db', async () =>
+          expect(await compose.ok('exec', '-T', 'web', 'ping', '-c', '1', '-W', '2', 'project-db-1')).toContain('1 packets received'),
+        );
         const back = rows(await typed('docker network ls')).filter(([, name]) => name?.includes('project_back'));
         expect(back.map((row) => row.slice(1, 3))).toEqual([['project_back', 'netplugin']]);
         expect(await addressOf('project-db-1', 'project_back')).toMatch(/^10\.9\.9\./);
@@ -148,7 +158,7 @@ networks:
         expect(await services()).toHaveLength(2);
         await compose.ok('down');
         expect(await cli.ok('ps', '-aq', '--filter', 'label=com.docker.compose.project=project')).toBe('');
-        expect(await typed('docker network ls')).not.toContain('project_back');
+        await eventually('its network goes', async () => expect(await typed('docker network ls')).not.toContain('project_back'));
         await eventually('netmaster forgets it', async () => expect(await typed('netctl net ls')).not.toContain('project_back'));
         expect(await typed('docker network ls')).toContain('contiv-net');
       } finally {

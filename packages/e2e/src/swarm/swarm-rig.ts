@@ -74,7 +74,7 @@ export class Cli {
     return this.ok('run', '-d', '--name', name, ...options, 'alpine', 'sleep', '3600');
   }
 
-  healthy(count: number, withinMs = 30_000): Promise<void> {
+  healthy(count: number, withinMs = 60_000): Promise<void> {
     return eventually(
       `${count} healthy engines`,
       async () => {
