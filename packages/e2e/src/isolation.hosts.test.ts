@@ -50,8 +50,11 @@ describe.each(ENGINES)('engine %s', (engine) => {
           `timeout 20 wget -qO- http://${ip(to)}/ 2>&1 &`,
           `timeout 20 wget -qO- http://c${to}/ 2>&1 &`,
         ]);
-        const said = await rig.docker(hostOf(tenant, from), 'exec', `c${from}`, 'sh', '-c', `${probes.join(' ')} wait`);
-        expect(said.split('\n').sort(), `c${from}`).toEqual(NUMBERS.flatMap((n) => [`${tenant} ${ip(n)}`, `${tenant} ${ip(n)}`]));
+        // Names of those started last are on their way to the other host.
+        await eventually(`c${from} reaches all`, async () => {
+          const said = await rig.docker(hostOf(tenant, from), 'exec', `c${from}`, 'sh', '-c', `${probes.join(' ')} wait`);
+          expect(said.split('\n').sort(), `c${from}`).toEqual(NUMBERS.flatMap((n) => [`${tenant} ${ip(n)}`, `${tenant} ${ip(n)}`]));
+        });
       }),
     );
   });
@@ -60,9 +63,9 @@ describe.each(ENGINES)('engine %s', (engine) => {
     const [own, other] = [ALONE[tenant], ALONE[tenant === 'default' ? 'blue' : 'default']];
     await Promise.all(
       NUMBERS.map(async (from) => {
-        const fetch = (n: number) =>
-          rig.tryDocker(hostOf(tenant, from), ['exec', `c${from}`, 'timeout', '2', 'wget', '-qO-', `http://${ip(n)}/`]);
-        const [allowed, refused] = await Promise.all([fetch(own), fetch(other)]);
+        const fetch = (n: number, seconds: number) =>
+          rig.tryDocker(hostOf(tenant, from), ['exec', `c${from}`, 'timeout', `${seconds}`, 'wget', '-qO-', `http://${ip(n)}/`]);
+        const [allowed, refused] = await Promise.all([fetch(own, 30), fetch(other, 2)]);
         expect(allowed.text).toBe(`${tenant} ${ip(own)}\n`);
         expect(refused.code, refused.text).not.toBe(0);
         const ping = await rig.tryDocker(hostOf(tenant, from), ['exec', `c${from}`, 'ping', '-c', '2', '-i', '0.2', '-W', '1', ip(other)]);
@@ -120,13 +123,12 @@ describe.each(ENGINES)('engine %s', (engine) => {
     };
 
     test('an honest frame of the same making arrives where it is sent to', async () => {
-      const seen = await watchRaw(rig, places, MARK, () =>
-        sendRaw(rig, attacker, 'eth0', [
-          udpFrame(ends(2, 1), PORTS, MARK),
-          // Addressed to the MAC of another container: who has the IP address gets it, under its own MAC.
-          udpFrame({ ...ends(2, 4), dstMac: mac(3) }, PORTS, MARK),
-        ]),
-      );
+      const frames = [
+        udpFrame(ends(2, 1), PORTS, MARK),
+        // Addressed to the MAC of another container: who has the IP address gets it, under its own MAC.
+        udpFrame({ ...ends(2, 4), dstMac: mac(3) }, PORTS, MARK),
+      ];
+      const seen = await watchRaw(rig, places, MARK, () => sendRaw(rig, attacker, 'eth0', frames), { expected: frames.length });
       expect(seen.map((s) => `${s.container} ${s.frame.toString('hex', 0, 12)}`).sort()).toEqual([
         'c1 02020a01020102020a010202',
         'c4 02020a01020402020a010202',
@@ -151,7 +153,7 @@ describe.each(ENGINES)('engine %s', (engine) => {
     });
 
     test('and nobody is misled: neighbours keep their MACs, the forger its own peers', async () => {
-      const shown = await rig.docker(hostOf('blue', 1), 'exec', 'c1', 'sh', '-c', `ping -c 1 -W 2 ${ip(3)} && arp -n`);
+      const shown = await rig.docker(hostOf('blue', 1), 'exec', 'c1', 'sh', '-c', `ping -c 1 -W 20 ${ip(3)} && arp -n`);
       expect(shown).toContain('1 packets received');
       expect(shown.toLowerCase()).toMatch(new RegExp(`10\\.1\\.2\\.3.*${mac(3)}`));
       const status = JSON.parse(await rig.on(attacker.host, 'netplugin', 'status', '--json')) as {

@@ -68,6 +68,8 @@ test('a container that starts is never reachable before its rules are in', async
   const fromOps = { way: 'in', action: 'allow', group: 'ops', priority: 10 } as const;
   await matrix.become(world({ 'alpha:web': [{ way: 'in', action: 'deny' }, fromOps] }));
   await matrix.holds();
+  // Whoever asks in vain for a neighbour asks again after a second only: they know it, so that its first moments are seen.
+  for (const name of ['alpha-db1', 'alpha-db2', 'alpha-ops1']) await matrix.knows(name, '10.1.2.19', '02:02:0a:01:02:13');
   const ping = (from: string) => ({ from, kind: 'ping', address: '10.1.2.19', port: 0 }) as const;
   const [near, far, allowed] = await matrix.meanwhile(['alpha-db1', 'alpha-db2', 'alpha-ops1'].map(ping), async () => {
     for (const host of [MASTER, WORKER, MASTER]) {

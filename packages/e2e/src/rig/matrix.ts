@@ -126,9 +126,19 @@ export class Matrix {
   async move(name: string, group: string): Promise<void> {
     const box = this.named(name);
     await this.rig.docker(box.host, 'network', 'disconnect', `${box.group}/${box.tenant}`, name);
-    await this.rig.docker(box.host, 'network', 'connect', '--ip', box.ip, `${group}/${box.tenant}`, name);
+    // Leaving does not wait long for a netmaster that is slow to hear of it.
+    await eventually('its address is free', () =>
+      this.rig.docker(box.host, 'network', 'connect', '--ip', box.ip, `${group}/${box.tenant}`, name),
+    );
     box.group = group;
     await this.#learn(box);
+  }
+
+  /** Gives a container the MAC address of a neighbour that need not be there yet. */
+  async knows(name: string, address: string, mac: string): Promise<void> {
+    const { host } = this.named(name);
+    const neighbour = ['ip', 'neigh', 'replace', address, 'lladdr', mac, 'dev', 'eth0', 'nud', 'permanent'];
+    await this.rig.on(host, 'nsenter', '-t', await this.rig.pidOf(host, name), '-n', ...neighbour);
   }
 
   /** A host dies with all that ran there, and comes back with its disk; its containers are started again. */

@@ -47,13 +47,21 @@ export interface Sighting {
   readonly frame: Buffer;
 }
 
-/** Watches all `places` while `work` runs and for `lingerMs` after it; answers what came with `mark` in it. */
+/** Nobody watches for longer, in seconds: those who watch end by themselves. */
+const WATCH_S = 180;
+/** What is on its way is told by then, on a machine under load. */
+const TOLD_MS = 60_000;
+
+/**
+ * Watches all `places` while `work` runs and for `lingerMs` after it; answers what came with `mark` in it.
+ * @param expected so many frames should come, and get the time they need to be told of.
+ */
 export async function watchRaw(
   rig: Rig,
   places: readonly Place[],
   mark: Buffer,
   work: () => Promise<void>,
-  lingerMs = 1_000,
+  { expected = 0, lingerMs = 1_000 }: { readonly expected?: number; readonly lingerMs?: number } = {},
 ): Promise<Sighting[]> {
   const seen: Sighting[] = [];
   const watchers = await Promise.all(
@@ -62,7 +70,7 @@ export async function watchRaw(
       const commands = await Promise.all(
         here.map(async ({ container }) => {
           const pid = await rig.pidOf(host, container);
-          return `nsenter -t ${pid} -n perl ${SCRIPT} watch eth0 ${mark.toString('hex')} 60 | sed -u 's/^/${container} /' &`;
+          return `nsenter -t ${pid} -n perl ${SCRIPT} watch eth0 ${mark.toString('hex')} ${WATCH_S} | sed -u 's/^/${container} /' &`;
         }),
       );
       const argv = await rig.entering(host, 'sh', '-c', `${commands.join('\n')}\nwait`);
@@ -89,6 +97,8 @@ export async function watchRaw(
     ),
   );
   await work();
+  const deadline = performance.now() + TOLD_MS;
+  while (seen.length < expected && performance.now() < deadline) await new Promise((wake) => setTimeout(wake, 50));
   await new Promise((wake) => setTimeout(wake, lingerMs));
   return seen;
 }
