@@ -2,11 +2,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startEtcd, type TestEtcd } from '@contiv/store';
+import { freePort, startEtcd, type TestEtcd } from '@contiv/store';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
@@ -32,15 +31,11 @@ afterAll(async () => {
 });
 
 async function start(store: string): Promise<Process> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  await new Promise((closed) => server.close(closed));
-  if (typeof address !== 'object' || address === null) throw new Error('no port');
+  const port = await freePort();
   const flags = ['--mode', 'docker', '--netmode', 'vxlan', '--fwdmode', 'bridge', '--log-level', 'ERROR', '--store', store];
-  const args = ['--conditions=source', '--import', 'tsx', MAIN, ...flags, '--external-address', `127.0.0.1:${address.port}`];
+  const args = ['--conditions=source', '--import', 'tsx', MAIN, ...flags, '--external-address', `127.0.0.1:${port}`];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-  const started = { url: `http://127.0.0.1:${address.port}`, child };
+  const started = { url: `http://127.0.0.1:${port}`, child };
   masters.push(started);
   await eventually(async () => (await fetch(`${started.url}/readyz`)).ok);
   return started;
