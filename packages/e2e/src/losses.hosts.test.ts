@@ -77,7 +77,8 @@ describe.each(ENGINES)('engine %s', (engine) => {
       for (const port of ports)
         expect(await rig.on(MASTER, 'sh', '-c', `nc -w 3 ${ADDRESS[WORKER]} ${port} </dev/null`), `port ${port}`).toBe(name);
     };
-    await reached();
+    // Its program begins to listen a moment after the container's start.
+    await eventually('it listens', reached);
     await container(MASTER, 'asks');
     const traffic = await Traffic.start(rig, { host: MASTER, container: 'asks', ip: '' }, { host: WORKER, container: 'kept', ip });
     await rig.service(WORKER, 'netplugin', 'kill');
