@@ -81,8 +81,8 @@ describe('a bare lab', () => {
 
   test('has two hosts that reach each other and are reached from here', () => {
     expect(inside('master', 'hostname').trim()).toBe('legacy-swarm-master');
-    expect(inside('worker0', 'ping', '-c1', '-W2', 'netmaster')).toContain('1 received');
-    expect(outer('ping', '-c1', '-W2', '192.168.2.51')).toContain('1 received');
+    expect(inside('worker0', 'ping', '-c1', '-W10', 'netmaster')).toContain('1 received');
+    expect(outer('ping', '-c1', '-W10', '192.168.2.51')).toContain('1 received');
     expect(inside('master', 'ip', '-4', '-o', 'addr', 'show', 'eth2')).toBe('');
   });
 
@@ -92,26 +92,25 @@ describe('a bare lab', () => {
   });
 
   test('has an outside world behind the default route, with names, web pages and both kinds of addresses', () => {
-    expect(inside('master', 'curl', '-sS', '-m5', 'http://contiv.com/')).toBe('the outside world\n');
-    expect(JSON.parse(inside('worker0', 'curl', '-sS', '-m5', 'http://203.0.113.80/client'))).toMatchObject({ address: '10.0.2.16' });
-    expect(JSON.parse(inside('worker0', 'curl', '-gsS', '-m5', 'http://[2001:db8:113::80]/client'))).toMatchObject({
+    expect(inside('master', 'curl', '-sS', '-m20', 'http://contiv.com/')).toBe('the outside world\n');
+    expect(JSON.parse(inside('worker0', 'curl', '-sS', '-m20', 'http://203.0.113.80/client'))).toMatchObject({ address: '10.0.2.16' });
+    expect(JSON.parse(inside('worker0', 'curl', '-gsS', '-m20', 'http://[2001:db8:113::80]/client'))).toMatchObject({
       address: 'fd00:10:0:2::16',
     });
     expect(() => outer('ping', '-c1', '-W1', '203.0.113.80')).toThrow();
   });
 
   test('has a server and a router on the tagged VLAN, which reach each other and the outside', () => {
-    expect(inside('server', 'ping', '-c1', '-W2', '10.1.3.254')).toContain('1 received');
-    expect(inside('server', 'ping', '-c1', '-W2', 'fd00:1:3::254')).toContain('1 received');
-    expect(JSON.parse(inside('server', 'curl', '-sS', '-m5', 'http://203.0.113.80/client'))).toMatchObject({ address: '10.1.3.200' });
+    expect(inside('server', 'ping', '-c1', '-W10', '10.1.3.254')).toContain('1 received');
+    expect(inside('server', 'ping', '-c1', '-W10', 'fd00:1:3::254')).toContain('1 received');
+    expect(JSON.parse(inside('server', 'curl', '-sS', '-m20', 'http://203.0.113.80/client'))).toMatchObject({ address: '10.1.3.200' });
     const dump = outer(
       'nsenter',
       `--net=/run/netns/${LAB}-legacy-swarm-worker0`,
       'sh',
       '-c',
-      'timeout 3 tcpdump -lnec1 -i eth2 arp 2>/dev/null & sleep 1; nsenter --net=/run/netns/' +
-        `${LAB}-legacy-swarm-server` +
-        ' ping -c1 -W1 10.1.3.77 >/dev/null; wait',
+      `timeout 60 tcpdump -lnec1 -i eth2 arp 2>/dev/null & dump=$!
+       while kill -0 $dump; do nsenter --net=/run/netns/${LAB}-legacy-swarm-server ping -c1 -W1 10.1.3.77 >/dev/null; done; wait`,
     );
     expect(dump).toMatch(/ethertype 802\.1Q.* vlan 112,.* who-has 10\.1\.3\.77/);
   });
@@ -156,7 +155,7 @@ describe('a bare lab', () => {
     expect(inside('worker0', 'cat', '/proc/net/dev')).toContain('eth1');
     expect(() => inside('master', 'ping', '-c1', '-W1', '192.168.2.51')).toThrow();
     lab('link', 'worker0', 'up');
-    expect(inside('master', 'ping', '-c3', '-i0.2', '-W2', '192.168.2.51')).not.toContain('100% packet loss');
+    expect(inside('master', 'ping', '-c3', '-i0.2', '-W10', '192.168.2.51')).not.toContain('100% packet loss');
   });
 
   test('a lost host is gone with all its processes, and comes back with its disk', async () => {
@@ -174,7 +173,7 @@ describe('a bare lab', () => {
 
   test('a host joins and leaves', () => {
     lab('host', 'add');
-    expect(inside('master', 'ping', '-c1', '-W2', 'legacy-swarm-worker1')).toContain('1 received');
+    expect(inside('master', 'ping', '-c1', '-W10', 'legacy-swarm-worker1')).toContain('1 received');
     lab('host', 'rm', 'worker1');
     expect(lab('status')).toContain(': 2 hosts, ');
     expect(failing('exec', 'worker1', '--', 'true')).toContain('no host is called');
