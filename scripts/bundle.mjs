@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { build } from 'esbuild';
+import { keptOf } from './start.cjs';
 
 /** What a program does while it is watched for what a start compiles; without effects, and it may fail. */
 const USUAL = { netctl: ['--netmaster', 'http://127.0.0.1:1', 'version'] };
@@ -50,11 +51,10 @@ put('build/start.cjs', readFileSync('scripts/start.cjs'));
 for (const [path, entryPoint] of bundles) {
   const name = entryPoint.split('/')[1];
   const bundle = basename(path);
-  if (!existsSync(path.replace(/cjs$/, 'code')))
+  if (!existsSync(keptOf(path)))
     spawnSync(process.execPath, ['build/start.cjs', resolve(path), ...(USUAL[name] ?? ['--help'])], { stdio: 'ignore', timeout: 60_000 });
   put(`build/${name}.cjs`, `require('./start.cjs')(__dirname + '/${bundle}');\n`);
-  const stem = bundle.replace(/\.cjs$/, '');
-  for (const old of readdirSync('build'))
-    if (/^(.+)-[0-9A-Z]{8}\./.exec(old)?.[1] === name && !old.startsWith(`${stem}.`)) rmSync(`build/${old}`);
+  const now = [bundle, `${bundle}.map`, basename(keptOf(path))];
+  for (const old of readdirSync('build')) if (/^(.+)-[0-9A-Z]{8}\./.exec(old)?.[1] === name && !now.includes(old)) rmSync(`build/${old}`);
   put(`bin/${name.replaceAll('-', '_')}`, `#!/bin/sh\nexec node "$(dirname "$(readlink -f "$0")")/../build/${name}.cjs" "$@"\n`, 0o755);
 }

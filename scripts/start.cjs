@@ -1,12 +1,12 @@
 'use strict';
 // Starts a program from what V8 made of its bundle at build time, for compiling is the longest part of a start. A Node of another version
-// compiles it itself, and so does one that is to show source lines (NODE_OPTIONS=--enable-source-maps).
+// compiles it itself until the next build, and so does one that is to show source lines (NODE_OPTIONS=--enable-source-maps).
 const { readFileSync, renameSync, writeFileSync } = require('node:fs');
 const { createRequire, wrap } = require('node:module');
 const { Script } = require('node:vm');
 
-/** Bundles are named by their content, so what was kept of one is never taken for another's. */
-const keptOf = (bundle) => bundle.replace(/cjs$/, 'code');
+/** Bundles are named by their content, so what was kept of one is never taken for another's, nor what another Node has kept. */
+const keptOf = (bundle) => bundle.replace(/cjs$/, `${process.version}.code`);
 
 const compile = (bundle, cachedData) => new Script(wrap(readFileSync(bundle, 'utf8')), { filename: bundle, cachedData });
 
@@ -29,6 +29,7 @@ module.exports = (bundle) => {
   if (code === undefined) require(bundle);
   else run(compile(bundle, code), bundle);
 };
+module.exports.keptOf = keptOf;
 
 // `start.cjs BUNDLE ARGUMENT…` keeps what V8 has compiled by the program's end.
 if (require.main === module) {

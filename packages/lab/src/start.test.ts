@@ -21,7 +21,7 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 const node = (...args: string[]) => spawnSync(process.execPath, args, { cwd: dir, encoding: 'utf8' });
-const code = () => join(dir, 'p-1.code');
+const code = () => join(dir, `p-1.${process.version}.code`);
 
 test('with kept code, without it, and with what is none', () => {
   const said = { status: 0, stderr: '', stdout: '42 a b p.cjs p-1.cjs\n' };
