@@ -2,7 +2,7 @@ import { request as httpRequest, type IncomingMessage, ServerResponse } from 'no
 import { request as httpsRequest } from 'node:https';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { splice } from './api/proxy.js';
+import { closeUnlessRead, splice } from './api/proxy.js';
 import type { ServerTls } from './api/server.js';
 import type { Election } from './election.js';
 import { servername, splitHostPort } from './engine/client.js';
@@ -27,13 +27,13 @@ async function forward(
   target: ServerResponse | { socket: Socket; head: Buffer },
 ): Promise<void> {
   const primary = await primaryOf(election, request);
-  if (primary === undefined) return fail(target, 500, 'No elected primary cluster manager');
+  if (primary === undefined) return fail(request, target, 500, 'No elected primary cluster manager');
   const where = splitHostPort(primary);
   const secure =
     tls === undefined
       ? {}
       : { cert: tls.cert, key: tls.key, rejectUnauthorized: tls.verify, ...(tls.ca === undefined ? {} : { ca: tls.ca }) };
-  const unreachable = (error: Error) => fail(target, 500, `Unable to reach primary cluster manager (${error.message}): ${primary}`);
+  const unreachable = (error: Error) => fail(request, target, 500, `Unable to reach primary cluster manager (${error.message}): ${primary}`);
   if (!(target instanceof ServerResponse)) {
     const { socket, head } = target;
     const tcp = connectTcp({ ...where, allowHalfOpen: true, noDelay: true });
@@ -61,6 +61,7 @@ async function forward(
   upstream.on('error', (error) => (target.headersSent ? void target.destroy() : unreachable(error)));
   upstream.on('response', (answer) => {
     const { connection: _connection, 'transfer-encoding': _encoding, ...kept } = answer.headers;
+    closeUnlessRead(request, target);
     target.writeHead(answer.statusCode ?? 502, kept);
     target.flushHeaders();
     answer.pipe(target);
@@ -80,7 +81,12 @@ async function primaryOf(election: Election, request: IncomingMessage): Promise<
   return undefined;
 }
 
-function fail(target: ServerResponse | { socket: Socket; head: Buffer }, status: number, message: string): void {
+function fail(
+  request: IncomingMessage,
+  target: ServerResponse | { socket: Socket; head: Buffer },
+  status: number,
+  message: string,
+): void {
   const body = `${printJson({ message })}\n`;
   const head = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) };
   if (!(target instanceof ServerResponse)) {
@@ -90,6 +96,7 @@ function fail(target: ServerResponse | { socket: Socket; head: Buffer }, status:
     return;
   }
   if (target.headersSent) return void target.destroy();
+  closeUnlessRead(request, target);
   target.writeHead(status, head);
   target.end(body);
 }

@@ -242,6 +242,40 @@ test('an answer that comes before its body was sent ends the upload', async () =
   expect(cluster.healthyEngines.length).toBe(1);
 });
 
+test('a client that still sends its body reads why it was refused', async () => {
+  const engine = new Engine('e1');
+  engine.takes = (request, response) => {
+    if (!/\/archive/.test(request.url ?? '')) return false;
+    response.writeHead(404, { 'Content-Length': 9 }).end('no, never');
+    return true;
+  };
+  engine.hold('c');
+  const { port } = await manager([engine]);
+  const arguments_ = encodeURIComponent('{"constraint:node":"=e9"}');
+  for (const [line, answer] of [
+    [`POST /v1.41/build?buildargs=${arguments_}`, 'Unable to find a node'],
+    ['PUT /v1.41/containers/c/archive?path=/x', 'no, never'],
+  ] as const) {
+    const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    client.write(`${line} HTTP/1.1\r\nHost: m\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n`);
+    const errors: string[] = [];
+    client.on('error', (error) => errors.push(error.message));
+    const said = until(client, 'nothing').catch(String);
+    expect(await said).toContain(answer);
+    // The answer and the end of what the manager says are here, and the client has not looked yet.
+    for (let i = 0; i < 10; i++) {
+      client.write('4\r\nbody\r\n');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(errors).toEqual([]);
+    expect(client.destroyed).toBe(false);
+    // And at the end of the body the connection is closed, well before the time a client has that does not end.
+    const closed = once(client, 'close');
+    client.end('0\r\n\r\n');
+    await closed;
+  }
+});
+
 test('calls that hang neither hold up what finds a dead engine nor make the engine one', async () => {
   const engine = new Engine('e1');
   const { cluster } = await manager([engine]);

@@ -120,18 +120,29 @@ export async function relay(
   });
 }
 
+/** How long a client may go on sending a body that nobody reads. */
+const LINGER_MS = 5_000;
+
 /**
- * To be called before the head of an answer is written. What is left of a body that nobody reads would be taken for the next request,
- * and its sender may wait to be rid of it: it has half a second for reading the answer, then the connection ends.
+ * To be called before the head of an answer is written. What is left of a body that nobody reads would be taken for the next request, so
+ * the connection ends with the answer. Not at once: bytes that still arrive at a closed socket are answered by a reset, and a client that
+ * meets one while it sends never reads why it was refused. So our half ends, and the rest is thrown away until the client has ended too.
  */
 export function closeUnlessRead(request: IncomingMessage, response: ServerResponse): void {
   if (request.complete) return;
   response.setHeader('Connection', 'close');
-  response.on('finish', () => {
+  const { socket } = request;
+  // What the HTTP server calls after the last answer of a connection; its own way closes both halves.
+  socket.destroySoon = () => {
+    socket.end();
     request.unpipe();
     request.resume();
-    setTimeout(() => request.socket.destroy(), 500).unref();
-  });
+    const close = () => socket.destroy();
+    if (request.complete) return close();
+    const timer = setTimeout(close, LINGER_MS).unref();
+    request.once('end', close);
+    socket.once('close', () => clearTimeout(timer));
+  };
 }
 
 function forwarded(headers: IncomingMessage['headers']): OutgoingHttpHeaders {
