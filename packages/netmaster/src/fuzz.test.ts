@@ -109,3 +109,20 @@ test('random bytes on the socket, the stream’s path included', { timeout: 120_
   expect((await m.get('/readyz')).status).toBe(200);
   expect(m.master.context.hub.size).toBeLessThanOrEqual(1);
 });
+
+test('a client that still sends a body that is too large reads so', async () => {
+  const client = net.connect({ host: '127.0.0.1', port, allowHalfOpen: true });
+  const errors: string[] = [];
+  client.on('error', (error) => errors.push(error.message));
+  client.write('POST /api/v1/networks/default:zz/ HTTP/1.1\r\nHost: m\r\nContent-Length: 1000000\r\n\r\n');
+  let said = '';
+  for await (const chunk of client.iterator({ destroyOnReturn: false })) said += String(chunk);
+  expect(said).toContain('the request body is too large');
+  // Its end was read above; the client goes on all the same.
+  for (let i = 0; i < 10; i++) {
+    client.write(Buffer.alloc(10_000, 0x20));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  expect(errors).toEqual([]);
+  client.destroy();
+});

@@ -5,3 +5,4 @@ export * from './metrics.js';
 export * from './mutex.js';
 export * from './redact.js';
 export * from './run.js';
+export * from './unread.js';

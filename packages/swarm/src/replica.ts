@@ -2,7 +2,8 @@ import { request as httpRequest, type IncomingMessage, ServerResponse } from 'no
 import { request as httpsRequest } from 'node:https';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { closeUnlessRead, splice } from './api/proxy.js';
+import { closeUnlessRead } from '@contiv/observe';
+import { splice } from './api/proxy.js';
 import type { ServerTls } from './api/server.js';
 import type { Election } from './election.js';
 import { servername, splitHostPort } from './engine/client.js';
@@ -33,7 +34,8 @@ async function forward(
     tls === undefined
       ? {}
       : { cert: tls.cert, key: tls.key, rejectUnauthorized: tls.verify, ...(tls.ca === undefined ? {} : { ca: tls.ca }) };
-  const unreachable = (error: Error) => fail(request, target, 500, `Unable to reach primary cluster manager (${error.message}): ${primary}`);
+  const unreachable = (error: Error) =>
+    fail(request, target, 500, `Unable to reach primary cluster manager (${error.message}): ${primary}`);
   if (!(target instanceof ServerResponse)) {
     const { socket, head } = target;
     const tcp = connectTcp({ ...where, allowHalfOpen: true, noDelay: true });
@@ -81,12 +83,7 @@ async function primaryOf(election: Election, request: IncomingMessage): Promise<
   return undefined;
 }
 
-function fail(
-  request: IncomingMessage,
-  target: ServerResponse | { socket: Socket; head: Buffer },
-  status: number,
-  message: string,
-): void {
+function fail(request: IncomingMessage, target: ServerResponse | { socket: Socket; head: Buffer }, status: number, message: string): void {
   const body = `${printJson({ message })}\n`;
   const head = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) };
   if (!(target instanceof ServerResponse)) {

@@ -1,4 +1,5 @@
 /** The HTTP server: every route, limits and the shape of failures. */
+import { closeUnlessRead } from '@contiv/observe';
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
@@ -45,6 +46,7 @@ export async function buildServer(context: Context, prefix = ''): Promise<Fastif
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
   app.setErrorHandler((error, request, reply) => sendError(context.logger, request, reply, error));
   app.setNotFoundHandler((_request, reply) => reply.code(404).type('text/plain; charset=utf-8').send('404 page not found\n'));
+  app.addHook('onSend', async (request, reply) => closeUnlessRead(request.raw, reply.raw));
   measureRequests(app, context, prefix);
   if (prefix === '') measureState(context);
 

@@ -2,12 +2,13 @@ import { chmod, unlink } from 'node:fs/promises';
 import { createServer as createHttp, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import type { Socket } from 'node:net';
+import { closeUnlessRead } from '@contiv/observe';
 import { HIGHEST_API, LOWEST_API } from '../cluster/cluster.js';
 import { compareVersions } from '../engine/engine.js';
 import { ApiError, ConnectionError, messageOf } from '../errors.js';
 import { printJson } from '../json.js';
 import { type Context, type Manager, SWARM_VERSION } from './context.js';
-import { closeUnlessRead, refuse } from './proxy.js';
+import { refuse } from './proxy.js';
 import { ROUTES, type Route } from './routes.js';
 
 export interface ServerTls {
