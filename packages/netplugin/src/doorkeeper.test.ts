@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Doorkeeper } from './doorkeeper.js';
 import { Publication } from './driver/publication.js';
-import { StateLock } from './lock.js';
+import { holderOf, StateLock } from './lock.js';
 
 let dir: string;
 let keeper: Doorkeeper;
@@ -115,6 +115,16 @@ describe('doorkeeper', () => {
     const first = await agent();
     await expect(StateLock.take(dir)).rejects.toThrow(/another netplugin \(pid \d+\) runs/);
     await first.die();
+    await (await StateLock.take(dir)).release();
+  });
+
+  it('lets one of several that start in the same instant hold it', async () => {
+    const tries = await Promise.allSettled(Array.from({ length: 8 }, () => StateLock.take(dir)));
+    const won = tries.filter((one) => one.status === 'fulfilled');
+    expect(won).toHaveLength(1);
+    for (const one of tries) if (one.status === 'rejected') expect(String(one.reason)).toMatch(/another netplugin .* with state directory/);
+    expect(await holderOf(dir)).toBe(process.pid);
+    await won[0]?.value.release();
     await (await StateLock.take(dir)).release();
   });
 });

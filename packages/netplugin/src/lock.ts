@@ -1,7 +1,11 @@
-/** One agent per state directory: a unix socket whose other end tells the truth about who is alive, also after `kill -9`. */
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+/**
+ * One agent per state directory. The lock of a file decides who it is, in one step; a unix socket tells whoever asks, and whoever waits
+ * for the end of it. Both tell the truth after `kill -9` too.
+ */
+import { chmodSync, closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
+import { tryLock } from '@contiv/syscall';
 
 /** Who may hold a state directory: one agent, and beside it one doorkeeper. */
 export type Role = 'agent' | 'doorkeeper';
@@ -41,12 +45,12 @@ export function holderOf(stateDir: string, role: Role = 'agent'): Promise<number
 }
 
 export class StateLock {
-  readonly #path: string;
+  readonly #file: number;
   readonly #server: net.Server;
   readonly #connections = new Set<net.Socket>();
 
-  private constructor(path: string) {
-    this.#path = path;
+  private constructor(file: number) {
+    this.#file = file;
     this.#server = net.createServer((socket) => {
       this.#connections.add(socket);
       socket.on('error', () => undefined);
@@ -56,24 +60,41 @@ export class StateLock {
     });
   }
 
-  /** Throws one sentence when another agent holds the directory. */
+  /** Throws one sentence when another holds the directory. */
   static async take(stateDir: string, role: Role = 'agent'): Promise<StateLock> {
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-    const holder = await holderOf(stateDir, role);
-    if (holder !== undefined) throw new Error(`another netplugin (pid ${holder}) runs with state directory ${stateDir}; stop it first`);
-    const lock = new StateLock(socketOf(stateDir, role));
-    rmSync(lock.#path, { force: true });
-    await new Promise<void>((resolve, reject) => {
-      lock.#server.once('error', reject);
-      lock.#server.listen(lock.#path, resolve);
-    });
-    chmodSync(lock.#path, 0o600);
-    lock.#server.unref();
-    return lock;
+    const file = openSync(join(stateDir, `${role}.lock`), 'a', 0o600);
+    try {
+      // Agents of before had the socket alone: one that answers is alive all the same.
+      const ours = tryLock(file);
+      const holder = await holderOf(stateDir, role);
+      if (!ours || holder !== undefined) throw new Error(sentence(stateDir, role, holder));
+      const lock = new StateLock(file);
+      const path = socketOf(stateDir, role);
+      rmSync(path, { force: true });
+      await new Promise<void>((resolve, reject) => {
+        lock.#server.once('error', reject);
+        lock.#server.listen(path, resolve);
+      });
+      chmodSync(path, 0o600);
+      lock.#server.unref();
+      return lock;
+    } catch (error) {
+      closeSync(file);
+      throw error;
+    }
   }
 
-  release(): Promise<void> {
+  async release(): Promise<void> {
     for (const socket of this.#connections) socket.destroy();
-    return new Promise((resolve) => this.#server.close(() => resolve()));
+    await new Promise((resolve) => this.#server.close(resolve));
+    closeSync(this.#file);
   }
+}
+
+function sentence(stateDir: string, role: Role, holder: number | undefined): string {
+  const who = role === 'agent' ? 'netplugin' : 'doorkeeper';
+  return holder === undefined
+    ? `another ${who} is just starting or ending with state directory ${stateDir}; try again when it has done so, or stop it`
+    : `another ${who} (pid ${holder}) runs with state directory ${stateDir}; stop it first`;
 }

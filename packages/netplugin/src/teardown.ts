@@ -2,7 +2,7 @@
 import { dataPaths, findRemains, removeDatapath } from '@contiv/datapath';
 import type { CommonConfig } from './config.js';
 import { dismissDoorkeeper } from './doorkeeper.js';
-import { holderOf } from './lock.js';
+import { holderOf, StateLock } from './lock.js';
 import { openLocalState } from './state/records.js';
 
 const complain = (sentence: string): void => void process.stderr.write(`netplugin: ${sentence}\n`);
@@ -44,8 +44,12 @@ export async function tearDown(config: CommonConfig, yes: boolean): Promise<numb
     process.stdout.write(`Nothing was removed.${back} To do it: netplugin teardown --yes\n`);
     return ports.length === 0 ? 0 : 1;
   }
+  // An agent that starts in the middle of this would find half a data path.
+  const lock = await StateLock.take(stateDir).catch((error: unknown) => complain(error instanceof Error ? error.message : String(error)));
+  if (lock === undefined) return 1;
   await dismissDoorkeeper(stateDir);
   await removeDatapath(instance);
+  await lock.release();
   process.stdout.write('Removed.\n');
   return 0;
 }

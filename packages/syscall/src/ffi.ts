@@ -39,6 +39,8 @@ interface Libc {
   /** `<fcntl.h>`, `<unistd.h>`, `<poll.h>` */
   readonly open: (path: string, flags: number) => Fd;
   readonly close: (fd: Fd) => number;
+  /** `<sys/file.h>` */
+  readonly flock: (fd: Fd, operation: number) => number;
   readonly poll: (fds: Memory, count: number, timeoutMs: number) => number;
   /** `<sys/mman.h>`; the largest address stands for a failure. */
   readonly mmap: (address: null, length: number, protection: number, flags: number, fd: Fd, offset: number) => Opaque;
@@ -66,6 +68,7 @@ function loadLibc(): Libc {
     getsockname: libc.func('int getsockname(int fd, void *addr, void *len)'),
     open: libc.func('int open(const char *path, int flags)'),
     close: libc.func('int close(int fd)'),
+    flock: libc.func('int flock(int fd, int operation)'),
     poll: libc.func('int poll(void *fds, unsigned long count, int timeout)'),
     mmap: libc.func('void *mmap(void *addr, size_t length, int prot, int flags, int fd, int64_t offset)'),
     munmap: libc.func('int munmap(void *addr, size_t length)'),

@@ -1,6 +1,6 @@
 /** Sockets and network namespaces. */
 
-import { SyscallError } from './errors.js';
+import { isErrno, SyscallError } from './errors.js';
 import { lastErrno, libc } from './ffi.js';
 
 export const AF_UNSPEC = 0;
@@ -54,6 +54,20 @@ export function setSocketOption(fd: number, level: number, option: number, value
   const bytes = Buffer.alloc(4);
   bytes.writeInt32LE(value);
   checked(libc().setsockopt(fd, level, option, bytes, bytes.length), 'setsockopt');
+}
+
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+/** Locks an open file until it is closed, also by the end of the process; false when somebody else has it (flock(2)). */
+export function tryLock(fd: number): boolean {
+  try {
+    checked(libc().flock(fd, LOCK_EX | LOCK_NB), 'flock');
+    return true;
+  } catch (error) {
+    if (isErrno(error, 'EAGAIN', 'EWOULDBLOCK')) return false;
+    throw error;
+  }
 }
 
 /** Opens read-only and close-on-exec. */
