@@ -22,14 +22,14 @@ describe('stats', () => {
     expect(perRound({ a: [] }, ({ a }) => a)).toBeNaN();
   });
 
-  it('gives every candidate each position equally often', async () => {
+  it('gives every candidate each position, and each other one as the one before it, equally often', async () => {
     const order: string[] = [];
     const probe = (name: string) => async () => {
       order.push(name);
       return order.length;
     };
-    const samples = await interleave(3, { a: probe('a'), b: probe('b'), c: probe('c') });
-    expect(order.join('')).toBe('abcbcacab');
-    expect(samples.a).toHaveLength(3);
+    const samples = await interleave(6, { a: probe('a'), b: probe('b'), c: probe('c') });
+    expect(order.join('')).toBe('abccbabcaacbcabbac');
+    expect(samples.a).toHaveLength(6);
   });
 });

@@ -31,7 +31,10 @@ export function perRound<K extends string>(
   return median(Array.from({ length: rounds }, (_, round) => value(at(round))));
 }
 
-/** Runs every candidate once per round, in an order that rotates, so that drift of the machine hits all alike. */
+/**
+ * Runs every candidate once per round. Every other round goes backwards, and each pair of rounds begins one further on, so that neither
+ * drift of the machine nor what ran just before favours one of them.
+ */
 export async function interleave<K extends string>(
   rounds: number,
   candidates: Readonly<Record<K, () => Promise<number>>>,
@@ -40,7 +43,8 @@ export async function interleave<K extends string>(
   const samples = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<K, number[]>;
   for (let round = 0; round < rounds; round++) {
     for (const [i] of names.entries()) {
-      const name = names[(i + round) % names.length];
+      const place = round % 2 === 0 ? i : names.length - 1 - i;
+      const name = names[(place + (round >> 1)) % names.length];
       if (name !== undefined) samples[name].push(await candidates[name]());
     }
   }

@@ -94,7 +94,7 @@ async function packets(rounds: number): Promise<Result[]> {
   const host = { from: (...command: string[]) => onHost(MASTER, ...command), to: ADDRESS[WORKER] ?? '' };
   const paths = { host, overlay: await path(OVERLAY), '10 rules': await path(FEW), '10,000 rules': await path(MANY) };
   const ping = await compare(rounds * SHORT.trip, paths, (p) => floodPing(p.from, p.to, 7_000));
-  const rr = await compare(rounds * SHORT.stream, paths, (p) => tcpRoundTrip(p.from, p.to, 1));
+  const rr = await compare(rounds * SHORT.trip, paths, (p) => tcpRoundTrip(p.from, p.to, 1));
   const { host: _host, ...tunnels } = paths;
   const single = await compare(rounds * SHORT.stream, tunnels, (p) => stream(p.from, p.to, 2, 1));
   const times = [
