@@ -433,18 +433,20 @@ export class KernelDatapath implements Datapath {
     }
   }
 
-  /** A new MTU of the underlay is the networks' within a second: what is larger would be lost in the tunnel. */
+  /**
+   * A new MTU of the underlay is the networks' within a second: what is larger would be lost in the tunnel. Where the address is on another interface
+   * now, that is whom the firewall takes the tunnel from with the next whole apply.
+   */
   #watchUnderlay(): void {
     try {
       const known = this.#underlay;
-      // Mostly nothing has changed, and one question to the kernel says so.
+      // Mostly nothing has changed, and two questions to the kernel say so.
       const link = known.loopback || this.#underlayFault !== '' ? undefined : this.#netlink.link(known.name);
-      if (link?.up === true && link.mtu === known.mtu) return;
-      const { mtu } = findUnderlay(this.#netlink, this.#options.vtepIp);
+      if (link?.up === true && link.mtu === known.mtu && this.#netlink.addresses(link.index).some(({ ip }) => ip === this.#options.vtepIp))
+        return;
+      this.#underlay = findUnderlay(this.#netlink, this.#options.vtepIp);
       this.#underlayFault = '';
-      if (mtu === this.#underlay.mtu) return;
-      this.#underlay = { ...this.#underlay, mtu };
-      void this.#serially(async () => this.#resize());
+      if (this.#underlay.mtu !== known.mtu) void this.#serially(async () => this.#resize());
     } catch (error) {
       // Nothing fits into it, or the address is gone: the next whole apply says so, until it is mended.
       this.#underlayFault = reasonOf(error);

@@ -3,7 +3,7 @@ import { type Ipv4, type Ipv6, type Mac, macBytes } from '@contiv/model';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PublishedPort } from './contract.js';
 import { linkLocal } from './maps/layout.js';
-import { type Container, Namespace, Wire } from './testing/hosts.js';
+import { type Container, ip, Namespace, Wire } from './testing/hosts.js';
 import { arp, BROADCAST, ETHERTYPE, echo, ethernet, ipv4, ipv6, nd, PROTOCOL, udp } from './testing/packets.js';
 import { BLUE, Pair, RED, STRANGER, VTEPS } from './testing/pair.js';
 
@@ -121,6 +121,23 @@ describe('reachability', () => {
     await expect.poll(failed).toMatch(told);
     await one.sh('ip link set eth1 mtu 1500');
     await expect.poll(failed).toBe('');
+  });
+
+  it('the tunnel follows its address to another interface, and back', async () => {
+    const { one } = pair.hosts;
+    const address = `${VTEPS[4].one}/24`;
+    const move = async (from: string, to: string) => {
+      ip(one.name, `address del ${address} dev ${from}`, `address add ${address} dev ${to}`);
+      const rules = () => one.sh('nft list table inet contiv_dptraffic');
+      await expect.poll(async () => ((await pair.apply('one')).failed.length === 0 ? rules() : '')).toContain(`iifname "${to}"`);
+      // IPv6 takes the way through the tunnel device, where the firewall is asked.
+      expect(await reaches(pair.at(RED, 3), '2001:db8:1::1')).toBe(true);
+    };
+    ip(one.name, 'link add uplink type bridge', 'link set eth1 master uplink', 'link set uplink up');
+    await move('eth1', 'uplink');
+    ip(one.name, 'link set eth1 nomaster');
+    await move('uplink', 'eth1');
+    ip(one.name, 'link del uplink');
   });
 
   it('nobody answers for an address that nobody has', async () => {
