@@ -454,6 +454,37 @@ describe('a published port of UDP', () => {
   });
 });
 
+it("containers get out by a bridge that is called like Docker's, and into none of Docker's", async () => {
+  const { one } = pair.hosts;
+  const gateway = '10.1.0.254' as Ipv4;
+  const behind = { 'br-lan': '10.98.0', 'br-0123456789ab': '10.99.0' };
+  const places = Object.entries(behind).map(([bridge, net]) => {
+    const place = new Namespace('b');
+    ip(one.name, `link add ${bridge} type bridge`, `address add ${net}.1/24 dev ${bridge}`, `link set ${bridge} up`);
+    ip(one.name, `link add v${place.name.slice(-6)} type veth peer name eth0 netns ${place.name}`);
+    ip(one.name, `link set v${place.name.slice(-6)} master ${bridge} up`);
+    ip(place.name, `address add ${net}.2/24 dev eth0`, 'link set eth0 up');
+    return place;
+  });
+  try {
+    // What a host's own bridge is for.
+    ip(one.name, 'link add nic type vxlan id 7 dstport 4711', 'link set nic master br-lan up');
+    const desired = pair.desired('one');
+    const networks = desired.networks.map((network) => ({ ...network, gateway }));
+    const outside = { privateSubnet: { address: '172.19.0.0' as Ipv4, length: 16 }, ipv6: false, published: [] };
+    expect((await pair.workers.one.call('apply', { ...desired, networks, outside })).failed).toEqual([]);
+    const container = pair.at(RED, 1);
+    await container.sh(`ip route replace default via ${gateway}`);
+    expect(await container.ping(`${behind['br-lan']}.2`)).toBe(1);
+    expect(await container.ping(`${behind['br-0123456789ab']}.2`, '-c 2 -i 0.2 -W 1')).toBe(0);
+    await container.sh('ip route del default');
+  } finally {
+    for (const place of places) place.remove();
+    for (const name of ['nic', ...Object.keys(behind)]) await one.sh(`ip link del ${name} || true`);
+    await pair.applyAll();
+  }
+});
+
 it('carries the same over an IPv6 underlay', async () => {
   await Promise.all([pair.workers.one.call('teardown'), pair.workers.two.call('teardown')]);
   await Promise.all((['one', 'two'] as const).map((side) => pair.workers[side].kill()));

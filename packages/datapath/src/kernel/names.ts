@@ -1,5 +1,6 @@
 /** How everything of ours in the kernel is recognised, so that after any crash it can be adopted or removed. */
 import { basename, join } from 'node:path';
+import type { Link } from '@contiv/netlink';
 
 export const BPFFS = '/sys/fs/bpf';
 /** Group of the host-side interfaces of containers; nothing else of this host may bear it. */
@@ -38,3 +39,16 @@ export const isPort = (alias: string, instance: string): boolean =>
   isOurs(alias, instance) && /^\d+:/.test(alias.slice(aliasOf(instance, '').length));
 /** nftables names are letters, digits and underscores. */
 export const nftTable = (instance: string): string => `contiv_${instance.replaceAll(/[^A-Za-z0-9]/g, '_')}`;
+
+/** What Docker calls bridges of its own, as nft takes it. */
+export const DOCKERS_BRIDGES = ['docker*', 'br-*'] as const;
+/**
+ * Interfaces that are only called so, `br-lan`: behind a bridge of Docker's there are containers and nothing else.
+ */
+export function namesakes(links: readonly Pick<Link, 'index' | 'name' | 'kind' | 'master'>[]): string[] {
+  const leadOn = new Set(links.flatMap(({ kind, master }) => (kind === 'veth' || master === undefined ? [] : [master])));
+  return links
+    .filter(({ index, name, kind }) => /^(docker|br-)[\w.:-]*$/.test(name) && (kind !== 'bridge' || leadOn.has(index)))
+    .map(({ name }) => name)
+    .sort();
+}

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { type Ipv4, type Ipv6, ipv4Value, ipv6Value, type Prefix4, type Prefix6, parseIpv4, parseIpv6 } from '@contiv/model';
-import { INFRA_GROUP, nftTable, OUTSIDE_DEVICE } from './names.js';
+import { DOCKERS_BRIDGES, INFRA_GROUP, nftTable, OUTSIDE_DEVICE } from './names.js';
 import { nft, sameElements } from './nft.js';
 
 /** A published port whose container's private address is known. */
@@ -23,6 +23,8 @@ export interface NatState {
   /** Subnets of tenants: a client outside with such an address would be taken for somebody inside. */
   readonly inside: readonly (Prefix4 | Prefix6)[];
   readonly mappings: readonly Mapping[];
+  /** Interfaces of the host that are called like Docker's bridges. */
+  readonly namesakes?: readonly string[];
 }
 
 const table = (instance: string): string => `${nftTable(instance)}_nat`;
@@ -67,6 +69,8 @@ export function natRules(state: NatState): { readonly text: string; readonly rul
     m.hostIp === undefined ? [] : [`${m.hostIp} . ${m.protocol} . ${m.hostPort} : ${target(m)}`],
   );
   const inside = outermost(state.inside).map(prefix);
+  const names = (all: readonly string[]) => `{ ${all.map((name) => `"${name}"`).join(', ')} }`;
+  const toDockers = [`oifname ${names(DOCKERS_BRIDGES)}`, ...(state.namesakes?.length ? [`oifname != ${names(state.namesakes)}`] : [])];
   // From ::1 no way leads to another interface: who asks there is answered by the agent's own socket, which closes.
   const local = family === 'ip' ? 'fib daddr type local' : 'ip6 daddr != ::1 fib daddr type local';
   const publish = [
@@ -98,7 +102,7 @@ export function natRules(state: NatState): { readonly text: string; readonly rul
         'ct state established,related accept',
         'ct status dnat accept',
         // Docker's own containers, and hosts' ways into other tenants, are reached by published ports only.
-        `iifname "${OUTSIDE_DEVICE}" oifname { "docker*", "br-*" } counter drop`,
+        `iifname "${OUTSIDE_DEVICE}" ${toDockers.join(' ')} counter drop`,
         `iifname "${OUTSIDE_DEVICE}" oifgroup ${INFRA_GROUP} counter drop`,
         `oifname "${OUTSIDE_DEVICE}" counter drop`,
       ],

@@ -1,5 +1,6 @@
 import type { Ipv4, Ipv6, Prefix4 } from '@contiv/model';
 import { describe, expect, it } from 'vitest';
+import { namesakes } from './names.js';
 import { mappingsIn, natRules } from './nat.js';
 import { mappingsOf, privateAddress, privateAddress6, publishedIn } from './outside.js';
 import { choose, collision } from './private-subnet.js';
@@ -87,6 +88,29 @@ describe('NAT rules', () => {
     const four = natRules({ instance: 'x', privateSubnet: OWN, inside: [], mappings: mappingsOf({ ...wanted, published: six }, 4, index) });
     expect(four.text).toContain('tcp . 9101 : 172.19.0.7 . 82');
     expect(four.text).not.toMatch(/910[02]|ip6/);
+  });
+
+  it("keep containers out of Docker's bridges, and out of nothing that is only called like them", () => {
+    const bridge = (index: number, name: string) => ({ index, name, kind: 'bridge', master: undefined });
+    const links = [
+      bridge(1, 'br-lan'),
+      bridge(2, 'br-0123456789ab'),
+      bridge(3, 'docker0'),
+      bridge(4, 'bridge'),
+      bridge(5, 'br-idle'),
+      { index: 6, name: 'eth0', kind: '', master: 1 },
+      { index: 7, name: 'veth0', kind: 'veth', master: 1 },
+      { index: 8, name: 'veth1', kind: 'veth', master: 2 },
+      { index: 9, name: 'eth1', kind: 'bond', master: 4 },
+      { index: 10, name: 'br-ex', kind: 'openvswitch', master: undefined },
+      { index: 11, name: 'br-"x', kind: 'openvswitch', master: undefined },
+    ];
+    expect(namesakes(links)).toEqual(['br-ex', 'br-lan']);
+    const kept = (found: readonly string[]) =>
+      natRules({ instance: 'x', privateSubnet: OWN, inside: [], mappings: [], namesakes: found }).text.match(/.*"docker\*".*/g);
+    const out = 'iifname "contivh0" oifname { "docker*", "br-*" }';
+    expect(kept([])).toEqual([expect.stringContaining(`${out} counter drop`)]);
+    expect(kept(namesakes(links))).toEqual([expect.stringContaining(`${out} oifname != { "br-ex", "br-lan" } counter drop`)]);
   });
 
   it('tell the published ports they were made from', () => {

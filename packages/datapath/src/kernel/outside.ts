@@ -7,7 +7,7 @@ import { DatapathError, reasonOf } from '../errors.js';
 import { attach, ensureHostDevice, outsideDevice } from './devices.js';
 import { ensureForwarding, removeForwarding } from './forwarding.js';
 import { routeIpv6 } from './forwarding6.js';
-import { isOurs, OUTSIDE_DEVICE } from './names.js';
+import { isOurs, namesakes, OUTSIDE_DEVICE } from './names.js';
 import { ensureNat, type Mapping, type NatState, natRules, readMappings, removeNat } from './nat.js';
 import { freeSubnet } from './private-subnet.js';
 import type { Program } from './programs.js';
@@ -81,7 +81,7 @@ function natStates(
   ipv6: boolean,
   inside: readonly (Prefix4 | Prefix6)[],
   index: IndexOf,
-): Omit<NatState, 'instance'>[] {
+): Pick<NatState, 'privateSubnet' | 'inside' | 'mappings'>[] {
   const { privateSubnet } = outside;
   const is4 = ({ address }: Prefix4 | Prefix6): boolean => parseIpv4(address) !== undefined;
   const four = { privateSubnet, inside: inside.filter(is4), mappings: mappingsOf(outside, 4, index) };
@@ -109,6 +109,7 @@ export class Outside {
   readonly #translations: Translations;
   #place: OutsidePlace | undefined;
   #removed = false;
+  #namesakes: readonly string[] | undefined;
   /** Text of the NAT rules that were last found or written, with the leave to forward. */
   #settled: { readonly for: string; readonly text: string } | undefined;
   /** Are rules of IPv6 in place? Unknown after a start. */
@@ -205,7 +206,9 @@ export class Outside {
       return 0;
     }
     this.#removed = false;
-    const states = natStates(wanted, ipv6, inside, index).map((state) => ({ instance, ...state }));
+    if (surroundings === 'read' || !this.#namesakes) this.#namesakes = namesakes(this.#netlink.links());
+    const host = { instance, namesakes: this.#namesakes };
+    const states = natStates(wanted, ipv6, inside, index).map((state) => ({ ...host, ...state }));
     const text = states.map((state) => natRules(state).text).join('');
     const settled = surroundings === 'read' ? undefined : this.#settled?.text;
     if (text === settled) return 0;
