@@ -183,7 +183,7 @@ export class WholeApply {
       if (!host || !present.has(port.name)) continue;
       await report.attempt(async () => {
         const done = ensureHostEnd(this.#parts.netlink, port, host, made.has(port.name));
-        report.repaired.push(...(done ?? [`${host.name} was gone; it is made again`]));
+        report.add({ written: 0, ...(done ?? { repaired: [`${host.name} was gone; it is made again`] }) });
         if (!done) await this.#parts.removePort(port.name);
       });
     }
