@@ -93,6 +93,25 @@ describe('doorkeeper', () => {
     await second.die();
   });
 
+  it('has nothing left of agents that die before they have the socket, however many do', async () => {
+    void keeper.run();
+    await expect.poll(answerer).toMatch(DOORKEEPER);
+    const waiting = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    const before = waiting();
+    for (let i = 0; i < 8; i++) {
+      const one = await agent();
+      await settle(200);
+      await one.die();
+    }
+    await settle(200);
+    expect(waiting() - before).toBeLessThan(4);
+    expect(await answerer()).toMatch(DOORKEEPER);
+    const last = await agent();
+    await last.publish();
+    await expect.poll(answerer).toBe(AGENT);
+    await last.die();
+  });
+
   it('leaves no socket behind that nobody answers on, and leaves that of an agent', async () => {
     const there = () => existsSync(join(dir, 'netplugin.sock'));
     void keeper.run();

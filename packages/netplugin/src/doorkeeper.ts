@@ -50,8 +50,9 @@ export class Doorkeeper {
     while (!this.#stopped && stillNeeded()) {
       this.#watching = await watchHolder(this.#options.stateDir, 'agent');
       if (this.#watching) {
-        const gone = new Promise((resolve) => this.#watching?.once('close', resolve));
-        void this.#stepBack();
+        const agent = this.#watching;
+        const gone = new Promise((resolve) => agent.once('close', resolve));
+        void this.#stepBack(agent);
         await gone;
         this.#diedAt = performance.now();
       } else {
@@ -80,10 +81,13 @@ export class Doorkeeper {
     await this.#publication.publish(false).catch(() => undefined);
   }
 
-  /** The agent is back: as soon as it has its socket in place, nobody comes here any more. */
-  async #stepBack(): Promise<void> {
+  /** The agent is back: as soon as it has its socket in place, nobody comes here any more. One that dies before has changed nothing. */
+  async #stepBack(agent: net.Socket): Promise<void> {
     const [server, publication] = [this.#server, this.#publication];
-    while (publication?.current && !this.#stopped) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    while (publication?.current && !this.#stopped) {
+      if (agent.destroyed) return;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
     publication?.stop();
     server?.close();
   }
