@@ -29,7 +29,7 @@ export class EndpointDriver {
     const ip = withoutLength(asked.Address);
     const ip6 = withoutLength(asked.AddressIPv6);
     const mac = asked.MacAddress === '' ? '' : unicastMac(asked.MacAddress);
-    const ref = await this.#network(request.NetworkID, ip);
+    const ref = this.#ofPool(await this.#network(request.NetworkID, ip), ip);
     const known = state.endpoints.get(request.EndpointID);
     if (known?.stage === 'ready' && known.ref.network === ref.network && known.ref.tenant === ref.tenant) return answer(known, asked);
     if (!(await cluster.network(networkKey(ref.tenant, ref.network), STREAM_WAIT_MS))) {
@@ -37,7 +37,7 @@ export class EndpointDriver {
         `network ${ref.network} of tenant ${ref.tenant} is gone from netmaster; remove the Docker network or make it again with netctl`,
       );
     }
-    const group = this.#asked(ref, request.Options) ?? this.#group(ref, ip);
+    const group = this.#asked(ref, request.Options) ?? ref.group;
     const endpoint: NetworkRef = { tenant: ref.tenant, network: ref.network, ...(group === undefined ? {} : { group }) };
     const record: EndpointRecord = {
       endpointId: request.EndpointID,
@@ -126,9 +126,13 @@ export class EndpointDriver {
     );
   }
 
-  /** The group is told by the pool the address came from, or by the network itself. */
-  #group(ref: NetworkRef, ip: string): string | undefined {
-    return ref.group ?? this.#context.state.reservations.get(reservationKey(ref, ip))?.ref.group;
+  /**
+   * The same network, with the group that the address was asked for in: its pool the engine names. Which of a network's equal pools a Docker network
+   * has it does not, so a network that was made beside another one may be taken for that.
+   */
+  #ofPool(ref: NetworkRef, ip: string): NetworkRef {
+    const held = this.#context.state.reservations.get(reservationKey(ref, ip));
+    return held && held.releasing !== true ? held.ref : ref;
   }
 
   async remove(endpointId: string): Promise<object> {

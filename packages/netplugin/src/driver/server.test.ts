@@ -66,6 +66,34 @@ describe('driver socket', () => {
     expect(r.datapath.ports.get('cvccccccccccc')?.group).toBe(7);
   });
 
+  it('puts a container into the group its address was asked for in, whichever of equal pools its network was taken to have', async () => {
+    const r = await rig();
+    r.master.addNetwork('default', 'net', '10.1.2.0');
+    await r.cluster.until(() => r.cluster.mirror.networks.has('default:net'), 5_000);
+    const made = { web: `1${NET.slice(1)}`, db: `2${NET.slice(1)}` };
+    const pools = new Map<string, unknown>();
+    for (const group of ['web', 'db']) {
+      r.cluster.mirror.groups.set(`default:${group}`, { key: `default:${group}`, tenant: 'default', group, network: 'net', id: 7 });
+      const asked = { Pool: '10.1.2.0/24', Options: { network: 'net', tenant: 'default', group } };
+      pools.set(group, (await r.call('IpamDriver.RequestPool', asked)).body.PoolID);
+    }
+    // An engine makes networks side by side, and names no pool here.
+    for (const NetworkID of Object.values(made)) {
+      const IPv4Data = [{ AddressSpace: 'contiv', Pool: '10.1.2.0/24', Gateway: '10.1.2.0/24' }];
+      await r.call('NetworkDriver.CreateNetwork', { NetworkID, Options: options({ 'pkt-tag': '1' }), IPv4Data });
+    }
+    for (const [group, NetworkID] of Object.entries(made)) {
+      const { body } = await r.call('IpamDriver.RequestAddress', { PoolID: pools.get(group), Address: '' });
+      const Interface = { Address: body.Address, AddressIPv6: '', MacAddress: '' };
+      const created = await r.call('NetworkDriver.CreateEndpoint', { NetworkID, EndpointID: `${NetworkID.slice(0, 60)}000e`, Interface });
+      expect(created.body.Err).toBeUndefined();
+    }
+    expect(r.state.endpoints.values().map(({ networkId, ref }) => [networkId, ref.group])).toEqual([
+      [made.web, 'web'],
+      [made.db, 'db'],
+    ]);
+  });
+
   it('takes a container from address to interface and back', async () => {
     const r = await rig();
     r.master.addNetwork('default', 'net', '10.1.2.0');

@@ -119,3 +119,32 @@ test('a network that the engine is still making is not asked for again because a
   await new Promise((resolve) => setTimeout(resolve, 1_000));
   expect(made).toBe(2);
 });
+
+test('what a Docker network stands for is what it was made for, whatever the driver took it for', async () => {
+  const ids = { web: `1${ID.slice(1)}`, db: `2${ID.slice(1)}` };
+  rig.master.addNetwork('default', 'n', '10.7.0.0');
+  await expect.poll(() => rig.cluster.mirror.networks.size).toBe(1);
+  const listed = Object.entries(ids).map(([group, Id]) => {
+    rig.cluster.mirror.groups.set(`default:${group}`, { key: `default:${group}`, tenant: 'default', group, network: 'n', id: 7 });
+    const IPAM = { Driver: 'netplugin', Options: { network: 'n', tenant: 'default', group }, Config: [{ Subnet: '10.7.0.0/24' }] };
+    return { Id, Name: group, Driver: 'netplugin', Options: { encap: 'vxlan', 'pkt-tag': '1', tenant: 'default' }, IPAM };
+  });
+  const told: string[] = [];
+  const { engine, close } = await serveEngine((path, res, method) => {
+    if (method !== 'GET') told.push(`${method} ${path}`);
+    res.end(method === 'GET' ? JSON.stringify(listed) : '{"Id":"made"}');
+  });
+  const networks = new DockerNetworks(engine, rig.context, 'netplugin');
+  cleanups.push(close, () => networks.stop());
+  // An agent that was killed before it had the engine's answer left the two the wrong way round.
+  const mistaken = (networkId: string, group: string) =>
+    rig.state.networks.set(networkId, { networkId, ref: { tenant: 'default', network: 'n', group }, createdAt: Date.now() });
+  mistaken(ids.web, 'db');
+  mistaken(ids.db, 'web');
+  networks.soon();
+  const groupOf = (id: string) => rig.state.networks.get(id)?.ref.group;
+
+  await expect.poll(() => [groupOf(ids.web), groupOf(ids.db)]).toEqual(['web', 'db']);
+  await expect.poll(() => told).toContain('POST /v1.41/networks/create');
+  expect(told.filter((line) => line.startsWith('DELETE'))).toEqual([]);
+});

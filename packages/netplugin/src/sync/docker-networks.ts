@@ -113,13 +113,15 @@ export class DockerNetworks {
   /** Which netmaster object a Docker network stands for, as far as it can be told. */
   #learn(network: EngineNetwork): void {
     const { state, host, scope } = this.#context;
-    if (state.networks.has(network.Id)) return;
+    const held = state.networks.get(network.Id);
     const named = refOfOptions(network, this.#driver);
     const record = { networkId: network.Id, createdAt: Date.now(), dockerName: network.Name };
     if (named) {
-      state.networks.set(network.Id, { ...record, ref: named });
+      // The driver is not told which of several equal pools a network has: what it took it for may be another group's.
+      if (!held || refKey(held.ref) !== refKey(named)) state.networks.set(network.Id, { ...record, ...held, ref: named });
       return;
     }
+    if (held) return;
     const tenant = network.Options.tenant ?? 'default';
     for (const candidate of this.#cluster.mirror.networks.values()) {
       if (candidate.dockerName !== network.Name || candidate.tenant !== tenant) continue;
