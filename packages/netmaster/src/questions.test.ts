@@ -148,16 +148,33 @@ test('an agent waits while the asker reads slowly', async () => {
   await first;
   const many = Array.from({ length: 2_000 }, (_, n) => rules(String(n)));
   let taken = false;
-  const posting = a.answer(id, many, false).then(() => {
+  const posting = a.answer(id, many, false).then((receipt) => {
     taken = true;
+    return receipt;
   });
   await new Promise((wake) => setTimeout(wake, 100));
   expect(taken).toBe(false);
+  // Whoever stops reading for long does not lose the agent, which would take a silent master for a dead one.
+  expect(await posting).toEqual({ open: true, full: true });
+  const room = a.answer(id, [], false);
   for (let n = 0; n < 2_000; n++) await reading.next();
+  expect(await room).toEqual({ open: true });
   gone.abort();
   await reading.next();
-  await posting;
-  expect(taken).toBe(true);
+});
+
+test('one who follows does not use up the questions of all others, however often agents come anew; to one host there are so many at once', async () => {
+  const { m, url } = await master(store);
+  await agent(m, url, 'a', 1);
+  await agent(m, url, 'b', 2);
+  const followed = Array.from({ length: 100 }, () => ask(m, undefined, ['a']));
+  const other = ask(m, 100, ['b']);
+  expect(await other.done).toEqual([{ host: 'b', end: true, error: 'its agent did not finish within 0.1 s' }]);
+  const more = Array.from({ length: 28 }, () => ask(m, undefined, ['a']));
+  await expect(ask(m, 100, ['b']).done).rejects.toThrow(/too many questions/);
+  for (const { gone } of [...followed, ...more]) gone.abort();
+  await Promise.all([...followed, ...more].map(({ done }) => done));
+  expect(await ask(m, 100, ['b']).done).toHaveLength(1);
 });
 
 test('agents of another master are asked through it', async () => {
@@ -171,12 +188,15 @@ test('agents of another master are asked through it', async () => {
   const { id } = await there.question();
   await there.answer(id, [rules('there')], false);
   await eventually(() => got.find((g) => g.host === 'b'));
+  const long = { rules: Array.from({ length: 200 }, (_, n) => String(n).repeat(1_000)) };
+  await there.answer(id, [long], false);
   await there.answer(id, [], true, { error: 'half of it is lost' });
   const answers = (await done).toSorted((x, y) => (x.host < y.host ? -1 : 1));
   expect(answers).toEqual([
     { host: 'a', chunk: rules('here') },
     { host: 'a', end: true },
     { host: 'b', chunk: rules('there') },
+    { host: 'b', chunk: long },
     { host: 'b', end: true, error: 'half of it is lost' },
   ]);
   const followed = ask(one.m, undefined, ['b']);
@@ -222,4 +242,17 @@ test('flows are followed with one question to all hosts, and a host that does no
   expect(a.asked.map(({ id }) => id)).toEqual(c.asked.map(({ id }) => id));
   // Of the past, and of what follows.
   expect(text.match(/"host":"b"/g)).toHaveLength(2);
+});
+
+test('who goes before the past is told leaves nobody who follows', async () => {
+  const { m, url } = await master(store);
+  const a = await agent(m, url, 'a', 1);
+  const request = http.get(`${url}/api/v1/flows?follow=true`, (response) => void response.on('error', () => undefined));
+  request.on('error', () => undefined);
+  await a.question(1);
+  request.destroy();
+  await eventually(() => (m.master.context.questions.open === 0 ? true : undefined));
+  const later = await agent(m, url, 'b', 2);
+  await new Promise((wake) => setTimeout(wake, 600));
+  expect(later.asked).toEqual([]);
 });

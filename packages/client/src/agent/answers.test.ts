@@ -9,8 +9,8 @@ afterEach(() => {
   for (const close of closing.splice(0)) close();
 });
 
-/** A master that takes answers until it has had `enough` posts. */
-async function master(enough = Number.POSITIVE_INFINITY) {
+/** A master that takes answers until it has had `enough` posts, and has no room from one of them on for a while. */
+async function master(enough = Number.POSITIVE_INFINITY, full: readonly number[] = []) {
   const posts: AnswerPost[] = [];
   const server = http.createServer((req, res) => {
     let text = '';
@@ -19,7 +19,7 @@ async function master(enough = Number.POSITIVE_INFINITY) {
     });
     req.on('end', () => {
       posts.push(answerPost.parse(JSON.parse(text)));
-      res.end(JSON.stringify({ open: posts.length < enough }));
+      res.end(JSON.stringify({ open: posts.length < enough, full: full.includes(posts.length) }));
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -115,4 +115,23 @@ test('an answer that waits for something to tell ends with the first piece that 
   });
   d.take({ id, kind: 'rules', body: {} }, url, never);
   await idle(d);
+});
+
+test('while the master has no room nothing more is sent, and nothing is lost', async () => {
+  const { posts, url } = await master(Number.POSITIVE_INFINITY, [1, 2, 3]);
+  const d = desk(async function* () {
+    yield { rules: ['1'] };
+    await new Promise((wake) => setTimeout(wake, 100));
+    yield { rules: ['2'] };
+  });
+  d.take({ id, kind: 'rules', body: {} }, url, never);
+  await idle(d);
+  expect(posts.map(({ chunks, end }) => [chunks.length, end])).toEqual([
+    [1, false],
+    [0, false],
+    [0, false],
+    [0, false],
+    [1, false],
+    [0, true],
+  ]);
 });

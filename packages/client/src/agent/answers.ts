@@ -2,6 +2,7 @@
 import {
   type AnswerChunk,
   type AnswerPost,
+  type AnswerReceipt,
   answerReceipt,
   isQuestionKind,
   type QuestionBody,
@@ -84,14 +85,20 @@ export class AnswerDesk {
 
   async #answer(id: string, pool: MasterPool, pieces: AsyncIterable<unknown>, stop: AbortController): Promise<void> {
     const { signal } = stop;
-    const post = async (content: Omit<AnswerPost, 'host'>): Promise<boolean> => {
+    const send = async (content: Omit<AnswerPost, 'host'>): Promise<AnswerReceipt> => {
       const body = { host: this.#host, ...content };
+      const receipt = answerReceipt.safeParse(
+        await pool.request({ method: 'POST', path: `/agent/v1/answers/${id}`, body, deadlineMs: POST_DEADLINE_MS, once: true }),
+      );
+      return receipt.success ? receipt.data : { open: false };
+    };
+    const post = async (content: Omit<AnswerPost, 'host'>): Promise<boolean> => {
       let open = false;
       try {
-        const receipt = answerReceipt.safeParse(
-          await pool.request({ method: 'POST', path: `/agent/v1/answers/${id}`, body, deadlineMs: POST_DEADLINE_MS, once: true }),
-        );
-        open = receipt.success && receipt.data.open;
+        let receipt = await send(content);
+        // However slowly somebody reads: what comes meanwhile waits here.
+        while (receipt.open && receipt.full && !content.end && !signal.aborted) receipt = await send({ chunks: [], end: false });
+        ({ open } = receipt);
       } finally {
         // Whoever answers may be waiting for something to tell, perhaps for ever.
         if (!open) stop.abort();

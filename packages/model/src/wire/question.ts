@@ -16,7 +16,7 @@ import { flowChunk, flowQuestion } from './flow.js';
 export const dockerPresence = z.object({ present: z.boolean(), reason: z.string().max(2_000) });
 export type DockerPresence = z.infer<typeof dockerPresence>;
 
-/** Kinds of questions: what is asked with, and what one piece of the answer is (64 KiB as JSON at most; any number of pieces). */
+/** Kinds of questions: what is asked with, and what one piece of the answer is (any number of pieces, each small enough for a post). */
 export const questions = {
   /** What the data path added to the host's packet filter, line by line. One piece. */
   rules: { body: z.object({}), chunk: z.object({ rules: z.array(z.string().max(4_096)).max(65_536) }) },
@@ -60,8 +60,13 @@ export const answerPost = z.object({
   error: sentence.optional(),
 });
 export type AnswerPost = z.infer<typeof answerPost>;
-/** Answered once there is room for more; `open` is false when nobody waits for it. */
-export const answerReceipt = z.object({ open: z.boolean() });
+/**
+ * Answered once there is room for more, or after a while with `full`: the asker reads slowly, and an empty post waits on. `open` is false when
+ * nobody waits for the answer.
+ */
+export const answerReceipt = z.object({ open: z.boolean(), full: z.boolean().optional() });
+export type AnswerReceipt = z.infer<typeof answerReceipt>;
+/** A piece comes in one post, so none is longer. */
 export const MAX_ANSWER_POST = 1024 * 1024;
 
 /** `POST /agent/v1/questions`: one master asks another one for the agents that are connected there. */

@@ -6,8 +6,10 @@ import { randomBytes } from 'node:crypto';
 import {
   type AnswerChunk,
   type AnswerPost,
+  type AnswerReceipt,
   type ForwardedQuestion,
   hostAnswer,
+  MAX_ANSWER_POST,
   type QuestionBody,
   type QuestionKind,
   questions,
@@ -17,10 +19,13 @@ import { Channel } from './channel.js';
 import type { Hub } from './hub.js';
 import type { Mirror } from './mirror.js';
 
-/** Questions open at once. */
-const MAX_OPEN = 64;
+/** Answers awaited at once for every host there is, however many questions they are to: who follows asks hosts anew, one by one, as they come. */
+const MAX_AWAITED = 64;
 const MAX_QUEUED = 1_024;
-const MAX_LINE = 128 * 1024;
+/** A piece, and whose it is. */
+const MAX_LINE = MAX_ANSWER_POST + 1_024;
+/** An agent that waits for room hears so often that somebody is there. */
+const RECEIPT_MS = 2_000;
 
 /** What comes back: pieces, and once per host its end, with a sentence if something is missing. */
 export type HostAnswer<K extends QuestionKind> =
@@ -47,6 +52,7 @@ export class Questions {
   readonly #mirror: Mirror;
   readonly #self: string;
   readonly #open = new Map<string, Open>();
+  #awaited = 0;
 
   /** @param self this master's id. */
   constructor(hub: Hub, mirror: Mirror, self: string) {
@@ -60,7 +66,9 @@ export class Questions {
   }
 
   async *ask<K extends QuestionKind>(kind: K, body: QuestionBody<K>, options: AskOptions): AsyncGenerator<HostAnswer<K>, void, undefined> {
-    if (this.#open.size >= MAX_OPEN)
+    const all = [...this.#mirror.state.all('host')].map((h) => h.place.first).toSorted();
+    const hosts = options.hosts ?? all;
+    if (this.#awaited + hosts.length > MAX_AWAITED * Math.max(1, all.length))
       throw new Refusal('unavailable', 'netmaster is asking agents too many questions already; try again in a moment');
     const id = randomBytes(16).toString('hex');
     const channel = new Channel<HostAnswer<K>>(MAX_QUEUED);
@@ -71,6 +79,7 @@ export class Questions {
       if (!forget) return;
       forget();
       waiting.delete(host);
+      this.#awaited--;
       void channel.push([error === undefined ? { host, end: true } : { host, end: true, error }]);
       if (waiting.size === 0) channel.close();
     };
@@ -83,13 +92,13 @@ export class Questions {
         if (parsed.success) good.push({ host, chunk: parsed.data as AnswerChunk<K> });
         else error ??= `its answer is not understood: ${parsed.error.issues[0]?.message ?? 'unknown'}`;
       }
-      const room = good.length === 0 || (await channel.push(good));
+      const room = (post.end && good.length === 0) || (await channel.push(good));
       if (post.end || error !== undefined) finish(host, error);
       return room && waiting.has(host);
     };
     this.#open.set(id, { waiting, accept: take });
-    const hosts = options.hosts ?? [...this.#mirror.state.all('host')].map((h) => h.place.first).toSorted();
     for (const host of hosts) waiting.set(host, () => undefined);
+    this.#awaited += waiting.size;
     if (hosts.length === 0) channel.close();
     const elsewhere = new Map<string, string[]>();
     for (const host of hosts) {
@@ -121,17 +130,25 @@ export class Questions {
       over.abort();
       options.signal.removeEventListener('abort', leave);
       this.#open.delete(id);
+      this.#awaited -= waiting.size;
       for (const [host, forget] of waiting) {
         forget();
         this.#hub.tell(host, { type: 'withdraw', rev: this.#mirror.revision, id }, () => undefined)?.();
       }
+      waiting.clear();
     }
   }
 
-  /** Pieces of an answer. Resolves when more may be sent; false: nobody waits for it. */
-  async accept(id: string, post: AnswerPost): Promise<boolean> {
+  /** Pieces of an answer. Resolves when more may be sent, or as full: an agent whose post stays without an answer for long gives all of it up. */
+  async accept(id: string, post: AnswerPost): Promise<AnswerReceipt> {
     const open = this.#open.get(id);
-    return open?.waiting.has(post.host) ? open.accept(post.host, post) : false;
+    if (!open?.waiting.has(post.host)) return { open: false };
+    let timer: NodeJS.Timeout | undefined;
+    const full = new Promise<AnswerReceipt>((resolve) => {
+      timer = setTimeout(() => resolve({ open: true, full: true }), RECEIPT_MS);
+    });
+    const taken = open.accept(post.host, post).then((more): AnswerReceipt => ({ open: more }));
+    return Promise.race([taken, full]).finally(() => clearTimeout(timer));
   }
 
   /** Where the host's agent is connected, unless that is here. */

@@ -85,7 +85,7 @@ export function agentRoutes(app: FastifyInstance, context: Context): void {
     { bodyLimit: MAX_ANSWER_POST, schema: { tags, params: answerParam, body: answerPost, response: { 200: answerReceipt } } },
     async (request, reply) => {
       const { id } = parse(answerParam, request.params);
-      return json(reply, JSON.stringify({ open: await context.questions.accept(id, parse(answerPost, request.body)) }));
+      return json(reply, JSON.stringify(await context.questions.accept(id, parse(answerPost, request.body))));
     },
   );
   app.post('/agent/v1/questions', { bodyLimit: MAX_ANSWER_POST, schema: { tags, body: forwardedQuestion } }, async (request, reply) => {

@@ -80,20 +80,29 @@ async function* lines(context: Context, wanted: Query, signal: AbortSignal): Asy
     }
     if (!news) return;
     yield { type: 'now' };
-    for await (const line of news) if (line.type !== 'flow' || !told.has(momentOf(line.flow))) yield line;
+    for await (const line of news.lines) if (line.type !== 'flow' || !told.has(momentOf(line.flow))) yield line;
   } finally {
-    await news?.return();
+    news?.stop();
   }
 }
 
 const momentOf = (flow: FlowRecord): string => `${connectionOf(flow)} ${flow.start} ${flow.state}`;
 
+interface News {
+  readonly lines: AsyncIterable<FlowLine>;
+  /** To be called in any case: also who never began to read is followed for. */
+  readonly stop: () => void;
+}
+
 /** What happens, twins made one; agents that come are asked as they come. */
-function following(context: Context, wanted: Query, signal: AbortSignal): AsyncGenerator<FlowLine, void, undefined> {
+function following(context: Context, wanted: Query, signal: AbortSignal): News {
   const channel = new Channel<FlowLine>(4_096);
   const over = new AbortController();
   const twins = new TwinWait(TWIN_MS);
+  let timer: NodeJS.Timeout | undefined;
   const stop = () => {
+    clearInterval(timer);
+    signal.removeEventListener('abort', stop);
     over.abort();
     channel.close();
   };
@@ -134,15 +143,9 @@ function following(context: Context, wanted: Query, signal: AbortSignal): AsyncG
     const hosts = [...state.all('host')].map(({ place }) => place.first).filter(mayBeAsked);
     if (hosts.length > 0) void ask(hosts);
   };
-  const timer = setInterval(turn, TURN_MS);
-  turn();
-  return (async function* () {
-    try {
-      yield* channel.read();
-    } finally {
-      clearInterval(timer);
-      signal.removeEventListener('abort', stop);
-      stop();
-    }
-  })();
+  if (!signal.aborted) {
+    timer = setInterval(turn, TURN_MS);
+    turn();
+  }
+  return { lines: channel.read(), stop };
 }
