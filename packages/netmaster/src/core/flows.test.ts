@@ -48,6 +48,13 @@ describe('twins', () => {
     expect(mergeAll([...open, ...over], 0).map((f) => f.src.port)).toEqual([4, 5]);
   });
 
+  it('what the same ends tried all day is found as fast as anything else', () => {
+    const records = Array.from({ length: 40_000 }, (_, n) => flow(n % 2 === 0 ? 'h1' : 'h2', { start: n * 4_000, time: n * 4_000 }));
+    const began = performance.now();
+    expect(mergeAll(records, 100_000)).toHaveLength(20_000);
+    expect(performance.now() - began).toBeLessThan(5_000);
+  });
+
   it('in a stream the first waits a little, and whoever has no twin does not', () => {
     const wait = new TwinWait(1_500);
     expect(wait.take(flow('h1'), 0)).toEqual([]);

@@ -45,19 +45,31 @@ export function merge(a: FlowRecord, b: FlowRecord): FlowRecord {
   };
 }
 
+/** Twins made one. Of ends that meet again and again, as of those that are denied all day, only what began at about the same time is compared. */
+function merged(records: readonly FlowRecord[]): FlowRecord[] {
+  const all: { record: FlowRecord }[] = [];
+  const singles = new Map<string, { record: FlowRecord }[]>();
+  for (const record of records) {
+    const slot = Math.floor(record.start / APART_MS);
+    const key = connectionOf(record);
+    const near = [slot - 1, slot, slot + 1].flatMap((s) => singles.get(`${key} ${s}`) ?? []);
+    const twin = near.find((other) => areTwins(other.record, record));
+    if (twin) {
+      twin.record = merge(twin.record, record);
+      continue;
+    }
+    const single = { record };
+    all.push(single);
+    const here = singles.get(`${key} ${slot}`);
+    if (here) here.push(single);
+    else singles.set(`${key} ${slot}`, [single]);
+  }
+  return all.map(({ record }) => record);
+}
+
 /** Everything hosts have recorded, twins made one, by time: the newest `limit` of those that are over, and all that go on. */
 export function mergeAll(records: readonly FlowRecord[], limit: number): FlowRecord[] {
-  const byConnection = new Map<string, FlowRecord[]>();
-  for (const record of records) {
-    const key = connectionOf(record);
-    const others = byConnection.get(key);
-    const twin = others?.findIndex((other) => areTwins(other, record)) ?? -1;
-    const other = others?.[twin];
-    if (others && other) others[twin] = merge(other, record);
-    else if (others) others.push(record);
-    else byConnection.set(key, [record]);
-  }
-  const all = [...byConnection.values()].flat();
+  const all = merged(records);
   const over = all.filter((record) => !goesOn(record)).sort((a, b) => a.time - b.time);
   const open = all.filter(goesOn).sort((a, b) => a.start - b.start);
   return [...(limit > 0 ? over.slice(-limit) : []), ...open];
