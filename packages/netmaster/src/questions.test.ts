@@ -256,3 +256,16 @@ test('who goes before the past is told leaves nobody who follows', async () => {
   await new Promise((wake) => setTimeout(wake, 600));
   expect(later.asked).toEqual([]);
 });
+
+test('whom a staged policy concerns is not told as all there is where hosts recorded less than happened', async () => {
+  const { m, url } = await master(store);
+  const a = await agent(m, url, 'a', 1);
+  await m.post('/api/v1/policys/default:db/', { tenantName: 'default', policyName: 'db' });
+  await m.post('/api/v1/staged/default:db', {});
+  const asked = m.get('/api/v1/staged/default:db/effect');
+  const { id } = await a.question();
+  await a.answer(id, [{ records: [], leftOut: 7 }], false);
+  await a.answer(id, [{ records: [], leftOut: 2 }], true);
+  const reason = '9 connections since its agent began are beyond what it records';
+  expect((await asked).body).toMatchObject({ examined: 0, missing: [{ host: 'a', reason }] });
+});

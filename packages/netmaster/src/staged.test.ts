@@ -4,6 +4,7 @@ import { type Plan, toCompare, toOp } from './core/plan.js';
 import { deleteRule } from './core/rules.js';
 import { Effect, Judge, type SeenConnection } from './core/staged/effect.js';
 import { commitStage } from './core/staged/staged.js';
+import { judgeAll } from './effects/seen.js';
 import { startTestMaster, type TestMaster } from './test-support.js';
 
 let m: TestMaster;
@@ -140,6 +141,30 @@ describe('whom it concerns', () => {
         },
       ],
     ]);
+  });
+
+  test('is told while others go on, however many rules and connections there are, and not beyond the time it may take', async () => {
+    const list = Array.from({ length: 1_000 }, (_, n) => ({ ruleId: n, direction: 'in', action: 'deny', protocol: 'tcp', port: n + 1 }));
+    await m.post(staged(), { rules: list });
+    const { state } = m.master.context.mirror;
+    // What differs by the caller's port only is one question.
+    const many = new Effect(state, 'default:db');
+    expect(
+      await judgeAll(
+        many,
+        Array.from({ length: 20_000 }, (_, n) => seen(WEB, DB, 900, 1_024 + n)),
+      ),
+    ).toBe(0);
+    expect([many.examined, many.connections]).toMatchObject([20_000, [{ effect: 'cut', rule: 'db:899', count: 20_000 }]]);
+    const scan = Array.from({ length: 60_000 }, (_, n) => seen(WEB, DB, n + 1));
+    let turns = 0;
+    const others = setInterval(() => turns++, 1);
+    const some = new Effect(state, 'default:db');
+    const left = await judgeAll(some, scan, 300);
+    clearInterval(others);
+    expect(turns).toBeGreaterThan(2);
+    expect(left).toBeGreaterThan(0);
+    expect(some.examined + left).toBe(scan.length);
   });
 
   test('is judged as the committed policy judges', async () => {

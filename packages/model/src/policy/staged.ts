@@ -44,7 +44,9 @@ export const stagedEffect = z.object({
   leftOut: z.number().int().optional(),
   /** Connections that were looked at. */
   examined: z.number().int(),
-  /** Hosts that said nothing, and why. */
+  /** So many more were not: there are too many, or too many rules. */
+  unexamined: z.number().int().optional(),
+  /** Hosts of which not everything is known, and why. */
   missing: z.array(z.object({ host: z.string(), reason: z.string() })),
 });
 export type StagedEffect = z.infer<typeof stagedEffect>;

@@ -43,10 +43,24 @@ Recorded, would have been denied:
 Denied, would be allowed:
   icmp web1 (10.1.1.3, group web) -> 10.1.1.1, 1 connection, by the tenant's default
 9 connections looked at
-Nothing is known of host h2: its agent is not connected
+Not everything is known of host h2: its agent is not connected
 `,
     err: '',
   });
+});
+
+test('diff says when it does not show or know everything, and then of nothing that there is none', async () => {
+  server.get('/api/v1/staged/default:db/effect', {
+    ...staged,
+    connections: [connection('cut', true)],
+    leftOut: 7,
+    examined: 500_000,
+    unexamined: 20,
+    missing: [],
+  });
+  const { out } = await call('diff', 'db');
+  expect(out).toMatch(/would have been denied: none of those that are shown\nDenied, would be allowed: none of those/);
+  expect(out).toMatch(/and 7 more that are not shown\n500000 connections looked at; 20 more were not/);
 });
 
 test('rules are edited in the staged version only, and a file may give them all', async () => {

@@ -43,7 +43,8 @@ const PROTOCOLS: Readonly<Record<number, string>> = { 1: 'icmp', 6: 'tcp', 17: '
 function effectText(effect: StagedEffect): string {
   const part = (title: string, meant: (connection: AffectedConnection) => boolean) => {
     const list = effect.connections.filter(meant);
-    return list.length === 0 ? `${title}: none\n` : `${title}:\n${list.map(connectionLine).join('')}`;
+    const none = effect.leftOut === undefined ? 'none' : 'none of those that are shown';
+    return list.length === 0 ? `${title}: ${none}\n` : `${title}:\n${list.map(connectionLine).join('')}`;
   };
   return [
     effect.changes.length === 0 ? 'No rule differs\n' : changeLines(effect.changes),
@@ -52,8 +53,9 @@ function effectText(effect: StagedEffect): string {
     part('Recorded, would have been denied', (c) => c.effect === 'cut' && !c.live),
     part('Denied, would be allowed', (c) => c.effect === 'open'),
     effect.leftOut === undefined ? '' : `… and ${effect.leftOut} more that are not shown\n`,
-    `${effect.examined === 1 ? '1 connection' : `${effect.examined} connections`} looked at\n`,
-    ...effect.missing.map(({ host, reason }) => `Nothing is known of host ${host}: ${reason}\n`),
+    `${effect.examined === 1 ? '1 connection' : `${effect.examined} connections`} looked at`,
+    effect.unexamined === undefined ? '\n' : `; ${effect.unexamined} more were not, which would take too long\n`,
+    ...effect.missing.map(({ host, reason }) => `Not everything is known of host ${host}: ${reason}\n`),
   ].join('');
 }
 

@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { Effect } from '../core/staged/effect.js';
 import { commitStage, discardStage, openStage, presentStage, stageRule, stageRules, unstageRule } from '../core/staged/staged.js';
-import { seenConnections } from '../effects/seen.js';
+import { judgeAll, seenConnections } from '../effects/seen.js';
 import { causeOf } from './caller.js';
 import type { Context } from './context.js';
 import { json } from './objects.js';
@@ -79,13 +79,13 @@ export function stagedRoutes(app: FastifyInstance, context: Context): void {
   app.get(`${path}/effect`, { schema: { tags, params: keyParam, response: { 200: stagedEffect } } }, async (request, reply) => {
     const { key } = parse(keyParam, request.params);
     find(key);
-    const { connections, missing } = await seenConnections(context, key.slice(0, key.indexOf(':')));
-    // No awaiting from here on: both verdicts are of one moment.
+    const { connections, beyond, missing } = await seenConnections(context, key.slice(0, key.indexOf(':')));
     const effect = new Effect(mirror.state, key);
-    for (const connection of connections) effect.add(connection);
+    const unexamined = beyond + (await judgeAll(effect, connections));
     const { connections: all, examined } = effect;
     const left = all.length - MOST_SHOWN;
-    const answer = { connections: all.slice(0, MOST_SHOWN), ...(left > 0 ? { leftOut: left } : {}), examined, missing };
+    const some = { ...(left > 0 ? { leftOut: left } : {}), ...(unexamined > 0 ? { unexamined } : {}) };
+    const answer = { connections: all.slice(0, MOST_SHOWN), ...some, examined, missing };
     return json(reply, JSON.stringify({ ...presentStage(mirror.state, find(key)), ...answer }));
   });
 }

@@ -39,11 +39,12 @@ export class Judge {
   readonly #rules = new Map<string, readonly PolicyRule[]>();
   readonly #names = new Map<number, string>();
 
-  /** `staged`: key of the policy whose staged version is looked at. */
+  /** `staged`: key of the policy whose staged version is looked at. Rules are those of this moment, however long it judges. */
   constructor(state: State, tenant: string, staged?: string) {
     this.#state = state;
     this.#tenant = tenant;
     this.#staged = staged;
+    for (const policy of state.entries('policy', state.policiesOfTenant.of(tenant))) this.#rulesOf(policy.record.policyName);
   }
 
   verdict(seen: SeenConnection): Verdict {
@@ -67,13 +68,17 @@ export class Judge {
 
   /** The container that has the address: in the network, or in another one of the tenant, which networks that are routed reach. */
   endpoint(network: string, ip: string): { readonly group?: string | undefined; readonly containerName?: string | undefined } | undefined {
-    const others = [...this.#state.entries('network', this.#state.networksOfTenant.of(this.#tenant))].map((n) => n.place.first);
-    for (const key of [`${this.#tenant}:${network}`, ...others]) {
+    for (const key of this.#networks(network)) {
       const id = this.#state.address(key, ip)?.record.endpointId;
       const endpoint = id === undefined ? undefined : this.#state.endpoint(key, id);
       if (endpoint) return endpoint.record;
     }
     return undefined;
+  }
+
+  *#networks(first: string): Generator<string> {
+    yield `${this.#tenant}:${first}`;
+    for (const { place } of this.#state.entries('network', this.#state.networksOfTenant.of(this.#tenant))) yield place.first;
   }
 
   /** Policies of a group with those of the tenant that come before all. */
@@ -119,6 +124,7 @@ function addressOf(ip: string): Address {
 export class Effect {
   readonly #now: Judge;
   readonly #then: Judge;
+  readonly #verdicts = new Map<string, readonly [now: Verdict, then: Verdict]>();
   readonly #found = new Map<string, AffectedConnection>();
   examined = 0;
 
@@ -130,7 +136,7 @@ export class Effect {
 
   add(seen: SeenConnection): void {
     this.examined++;
-    const [now, then] = [this.#now.verdict(seen), this.#then.verdict(seen)];
+    const [now, then] = this.#judge(seen);
     if (now.deny === then.deny) return;
     const { protocol, live, from, to } = seen;
     const end = ({ ip, port }: SeenConnection['from']) => {
@@ -159,6 +165,16 @@ export class Effect {
       ...(rule === undefined ? {} : { rule }),
       count: 1,
     });
+  }
+
+  /** No rule asks for the caller's port, which is another one each time. */
+  #judge(seen: SeenConnection): readonly [now: Verdict, then: Verdict] {
+    const ends = [seen.network, seen.protocol, seen.from.ip, seen.to.ip, seen.to.port].join(' ');
+    const known = this.#verdicts.get(ends);
+    if (known) return known;
+    const verdicts = [this.#now.verdict(seen), this.#then.verdict(seen)] as const;
+    this.#verdicts.set(ends, verdicts);
+    return verdicts;
   }
 
   get connections(): AffectedConnection[] {
