@@ -39,6 +39,20 @@ const sweep = (table: FlowTable, kernel: readonly TrackedConnection[], readAt: n
 const states = (records: readonly FlowRecord[]) => records.map((r) => `${r.state} ${r.src.port}`);
 
 describe('FlowTable', () => {
+  it('what an agent that was away is told late has the time at which it happened, as far as the data path knows', () => {
+    const past = { started: UNITS - 3_352, seen: UNITS - 3_352 };
+    const then = Math.round(NOW - (3_352 * 2 ** 30) / 1e6);
+    const told = (kind: 'denied' | 'ended', more: Partial<TrackedConnection>) =>
+      tableOf()
+        .tell({ kind, connection: connection(1, { ...past, ...more }) }, NOW)
+        .map(({ start, time }) => [start, time]);
+    expect(told('denied', { denied: true })).toEqual([[then, then]]);
+    expect(told('ended', { end: 'fin' })).toEqual([[then, then]]);
+    // Cut by new rules, and ended with its container: later than its last packet.
+    expect(told('denied', { denied: true, seen: UNITS - 100 })).toEqual([[then, NOW]]);
+    expect(told('ended', {})).toEqual([[then, NOW]]);
+  });
+
   it('follows a connection from its beginning to its end', () => {
     const table = tableOf();
     expect(table.tell({ kind: 'opened', connection: connection(1, { rule: 5 }) }, NOW)).toMatchObject([

@@ -4,7 +4,7 @@ import type { FlowPeer, FlowRecord } from '@contiv/model';
 import type { FlowNames } from './names.js';
 
 const MS_PER_UNIT = 2 ** 30 / 1e6;
-/** What started within so many units is taken to have started when it was read. */
+/** What happened within so many units is taken to have happened when it was read. */
 const FRESH = 2;
 
 /** Kept for as long as the connection goes on, and changed in place: a sweep of a full table makes nothing anew. */
@@ -72,13 +72,26 @@ export class FlowTable {
     const key = keyOf(connection);
     const held = this.#open.get(key);
     if (held) this.#open.delete(key);
-    if (kind === 'denied') return [this.#record(connection, 'denied', now)];
-    if (kind === 'ended') return [this.#record(connection, endOf(connection), now, held?.record)];
+    if (kind !== 'opened') {
+      const record = this.#record(connection, kind === 'denied' ? 'denied' : endOf(connection), now, held?.record);
+      return [{ ...record, time: Math.max(record.start, this.#toldOf(kind, connection, now)) }];
+    }
     const record = this.#record(connection, 'open', now);
     this.#keep(key, record, connection, now, false);
     // The same ends begin anew: whatever was there is over.
     if (held && !(held.adopted && held.started === connection.started)) return [{ ...held.record, state: 'closed', time: now }, record];
     return [record];
+  }
+
+  /** When it happened: an agent that was away reads of it later. One that is cut was last seen when it was allowed, and a container's departure is no packet. */
+  #toldOf(kind: FlowEvent['kind'], { started, seen, end }: TrackedConnection, now: number): number {
+    return (kind === 'denied' ? seen === started : end !== undefined) ? this.#timeOf(seen, now) : now;
+  }
+
+  /** What the programs' clock showed so long ago that it matters, by the clock of the host. */
+  #timeOf(units: number, now: number): number {
+    const age = (this.#units() - units) >>> 0;
+    return age <= FRESH || age > 0x8000_0000 ? now : Math.round(now - age * MS_PER_UNIT);
   }
 
   /**
@@ -155,14 +168,13 @@ export class FlowTable {
   #record(connection: TrackedConnection, state: FlowRecord['state'], now: number, known?: FlowRecord): FlowRecord {
     const { names } = this.#options;
     const { domain, protocol, denied, way, logged, packets, bytes } = connection;
-    const age = (this.#units() - connection.started) >>> 0;
     const rule = names.rule(connection.rule);
     return {
       hosts: this.#hosts,
       tenant: known?.tenant || names.tenant(domain),
       state,
       verdict: denied ? 'deny' : 'allow',
-      start: known?.start ?? (age <= FRESH || age > 0x8000_0000 ? now : Math.round(now - age * MS_PER_UNIT)),
+      start: known?.start ?? this.#timeOf(connection.started, now),
       time: now,
       protocol,
       src: this.#peer(connection, 'src', known),
