@@ -44,7 +44,7 @@ function lastOf(flags: Values): number {
 
 /** What is not there is said beside the records, not among them. */
 function sayMissing(session: Session, line: FlowLine): void {
-  if (line.type === 'missing') session.io.err(`${printable(`host ${line.host}: ${line.reason}; its flows are missing`)}\n`);
+  if (line.type === 'missing') session.io.err(`${printable(`host ${line.host}: ${line.reason}; flows of it are missing`)}\n`);
   if (line.type === 'left-out')
     session.io.err(`${printable(`host ${line.host}: ${line.records} records were left out, more than it records`)}\n`);
 }

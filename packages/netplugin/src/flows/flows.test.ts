@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { emptyMirror } from '@contiv/client';
@@ -99,4 +99,18 @@ test('a clock that is set back delays no end of a connection', async () => {
   vi.setSystemTime(Date.now() - 3_600_000);
   source.table = [];
   await expect.poll(states).toEqual([expect.stringMatching(/^(lost|expired)$/)]);
+});
+
+test('records that the disk does not give back are said to be missing, after those that are there', async () => {
+  const place = join(directory(), 'flows');
+  const { flows, source } = start(place);
+  source.events.push(denied);
+  await expect.poll(() => readdirSync(place).length).toBe(1);
+  mkdirSync(join(place, 'flows-0000000000.ndjson'));
+  let records = 0;
+  const asked = async () => {
+    for await (const chunk of flows.answer({ filter: {}, limit: 10 }, new AbortController().signal)) records += chunk.records.length;
+  };
+  await expect(asked()).rejects.toThrow(/records in .* cannot be read: EISDIR/);
+  expect(records).toBe(1);
 });

@@ -112,8 +112,9 @@ export class Flows {
     try {
       let left = this.leftOut;
       if (!question.follow) {
-        const past = question.live ? [] : await this.#past(question);
+        const { past, fault } = question.live ? { past: [], fault: '' } : await this.#past(question);
         yield* chunks([...past, ...this.#present(question)], left);
+        if (fault !== '') throw new Error(fault);
         return;
       }
       this.#followers.add(follower);
@@ -133,15 +134,18 @@ export class Flows {
     }
   }
 
-  async #past({ filter, limit }: FlowQuestion): Promise<FlowRecord[]> {
-    const found: FlowRecord[] = [];
-    for await (const group of this.#options.log?.backwards() ?? []) {
-      for (const record of group) {
-        if (found.length >= limit || record.time < (filter.since ?? 0)) return found.reverse();
-        if (flowMatches(filter, record)) found.push(record);
-      }
+  /** The newest of the past in their order, and what could not be read of it. */
+  async #past({ filter, limit }: FlowQuestion): Promise<{ readonly past: FlowRecord[]; readonly fault: string }> {
+    const past: FlowRecord[] = [];
+    let fault = '';
+    const unreadable = (reason: string) => {
+      fault ||= reason;
+    };
+    for await (const group of this.#options.log?.backwards(filter.since, unreadable) ?? []) {
+      for (const record of group) if (past.length < limit && flowMatches(filter, record)) past.push(record);
+      if (past.length >= limit) break;
     }
-    return found.reverse();
+    return { past: past.reverse(), fault };
   }
 
   #present({ filter, live }: FlowQuestion): FlowRecord[] {

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -92,4 +92,28 @@ it('goes on in a directory that somebody has removed', async () => {
   expect(await times(log)).toEqual([2]);
   log.close();
   expect(log.lost).toBe(0);
+});
+
+it('finds what is newer behind what is older: clocks are set; and reads no further than a segment that is all too old', async () => {
+  const log = new FlowLog(dir, 300_000);
+  const far = 1_000_000;
+  for (let time = 1; time <= 500; time++) {
+    log.append(closedFlow(time));
+    if (time % 50 === 0) log.flush();
+  }
+  for (const time of [far + 1, far + 2, 5, 6, far + 3]) log.append(closedFlow(time));
+  const found: number[] = [];
+  for await (const group of log.backwards(far)) found.push(...group.map((r) => r.time));
+  expect(found).toEqual([far + 3, far + 2, far + 1]);
+  const unread: string[] = [];
+  const [oldest = ''] = readdirSync(dir).toSorted();
+  rmSync(join(dir, oldest));
+  mkdirSync(join(dir, oldest));
+  for await (const group of log.backwards(far, (reason) => unread.push(reason))) expect(group.every(({ time }) => time >= far)).toBe(true);
+  expect(unread).toEqual([]);
+  let groups = 0;
+  for await (const _ of log.backwards(0, (reason) => unread.push(reason))) groups++;
+  expect(groups).toBeGreaterThan(1);
+  expect(unread).toEqual([expect.stringMatching(/^records in .*\.ndjson cannot be read: EISDIR/)]);
+  log.close();
 });

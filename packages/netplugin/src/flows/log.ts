@@ -77,20 +77,28 @@ export class FlowLog {
     if (file) closeSync(file.fd);
   }
 
-  /** The newest records first, in groups. */
-  async *backwards(): AsyncGenerator<FlowRecord[], void, undefined> {
+  /**
+   * The last that were written first, in groups; not those from before `since`. Clocks are set, and some records are told late: only after a
+   * segment that has none of that time it is not looked further.
+   *
+   * @param unreadable told of segments that the disk does not give back.
+   */
+  async *backwards(since = 0, unreadable?: (reason: string) => void): AsyncGenerator<FlowRecord[], void, undefined> {
     this.flush();
     for (const number of this.#numbers().toReversed()) {
-      // It may have made room meanwhile.
-      const text = await readFile(this.#path(number), 'utf8').catch(() => '');
-      const lines = text.split('\n');
+      const lines = (await readSegment(this.#path(number), unreadable)).split('\n');
+      let found = since === 0;
       for (let end = lines.length; end > 0; end -= AT_ONCE) {
-        yield lines
+        const records = lines
           .slice(Math.max(0, end - AT_ONCE), end)
           .reverse()
-          .flatMap((line) => parse(line));
+          .flatMap((line) => parse(line))
+          .filter(({ time }) => time >= since);
+        found ||= records.length > 0;
+        yield records;
         await new Promise<void>((resolve) => setImmediate(resolve));
       }
+      if (!found && lines.length > 1) return;
     }
   }
 
@@ -136,6 +144,17 @@ export class FlowLog {
 }
 
 const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+
+/** Empty when it is not there: it may have made room meanwhile. */
+async function readSegment(path: string, unreadable?: (reason: string) => void): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    if (!reason.startsWith('ENOENT')) unreadable?.(`records in ${path} cannot be read: ${reason}`);
+    return '';
+  }
+}
 
 function parse(line: string): FlowRecord[] {
   if (line === '') return [];
