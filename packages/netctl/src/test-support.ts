@@ -88,6 +88,8 @@ export interface Outcome {
 export interface Surroundings {
   readonly env?: Readonly<Record<string, string>>;
   readonly terminal?: boolean;
+  /** Standard output is one, too, and is printed anew there. */
+  readonly outTerminal?: boolean;
   readonly home?: string;
   /** Files by path, besides those that are there; `-` is standard input. */
   readonly files?: Readonly<Record<string, string>>;
@@ -98,7 +100,7 @@ export interface Surroundings {
 /** Runs the command line in this process. */
 export async function netctl(
   argv: readonly string[],
-  { env = {}, terminal = true, home = '/nonexistent', typed = [], files = {} }: Surroundings = {},
+  { env = {}, terminal = true, outTerminal = false, home = '/nonexistent', typed = [], files = {} }: Surroundings = {},
 ): Promise<Outcome> {
   let out = '';
   let err = '';
@@ -112,6 +114,7 @@ export async function netctl(
     },
     env: { TERM: 'dumb', ...env },
     errTerminal: terminal,
+    outTerminal,
     home,
     now: () => new Date('2026-01-02T03:04:05.678Z'),
     read: (path) => (files[path] === undefined ? readFile(path, 'utf8') : Promise.resolve(files[path])),

@@ -2,7 +2,7 @@ import type { FlowQuery } from '@contiv/client';
 import { type FlowLine, type FlowRecord, protocolNumber } from '@contiv/model';
 import type { Run } from '../cli/command.js';
 import type { Values } from '../cli/values.js';
-import { flowTable, flowText } from '../output/flows.js';
+import { flowTable, flowText, ofOtherDays, type Room } from '../output/flows.js';
 import { printable } from '../output/table.js';
 import { topRows, topTable } from '../output/top.js';
 import { CommandError, type Session } from '../session.js';
@@ -42,11 +42,11 @@ function lastOf(flags: Values): number {
   return last;
 }
 
-/** What is not there is said beside the records, not among them. */
-function sayMissing(session: Session, line: FlowLine): void {
-  if (line.type === 'missing') session.io.err(`${printable(`host ${line.host}: ${line.reason}; flows of it are missing`)}\n`);
-  if (line.type === 'left-out')
-    session.io.err(`${printable(`host ${line.host}: ${line.records} records were left out, more than it records`)}\n`);
+/** What is not there, as lines that are said beside the records and not among them. */
+function missingText(line: FlowLine): string {
+  if (line.type === 'missing') return `${printable(`host ${line.host}: ${line.reason}; flows of it are missing`)}\n`;
+  if (line.type === 'left-out') return `${printable(`host ${line.host}: ${line.records} records were left out, more than it records`)}\n`;
+  return '';
 }
 
 export const flows: Run = async (session) => {
@@ -63,29 +63,31 @@ export const flows: Run = async (session) => {
     limit: lastOf(flags),
     follow: flags.on('follow'),
   };
-  const room = { wide: session.format === 'wide', columns: io.columns };
+  let room: Room = { wide: session.format === 'wide', columns: io.columns };
   const past: FlowRecord[] = [];
   let isNow = false;
   for await (const line of (await session.client()).flows(query)) {
-    sayMissing(session, line);
+    if (line.type === 'missing' || line.type === 'left-out') io.err(missingText(line));
     if (line.type === 'flow' && session.structured) session.line(JSON.stringify(line.flow));
     else if (line.type === 'flow' && isNow) session.line(flowText(line.flow, room));
     else if (line.type === 'flow') past.push(line.flow);
     else if (line.type === 'now') {
       isNow = true;
+      room = { ...room, days: ofOtherDays(past, io.now()) };
       if (!session.structured) session.print(flowTable(past, room, true));
     }
   }
-  if (!isNow && !session.structured) session.print(flowTable(past, room));
+  if (!isNow && !session.structured) session.print(flowTable(past, { ...room, days: ofOtherDays(past, io.now()) }));
 };
 
-async function present(session: Session, query: FlowQuery): Promise<FlowRecord[]> {
+async function present(session: Session, query: FlowQuery): Promise<{ readonly flows: FlowRecord[]; readonly missing: string }> {
   const found: FlowRecord[] = [];
+  let missing = '';
   for await (const line of (await session.client()).flows(query)) {
     if (line.type === 'flow') found.push(line.flow);
-    else sayMissing(session, line);
+    missing += missingText(line);
   }
-  return found;
+  return { flows: found, missing };
 }
 
 export const top: Run = async (session) => {
@@ -100,13 +102,18 @@ export const top: Run = async (session) => {
   const refreshes = io.outTerminal === true && !session.structured;
   const wide = session.format === 'wide' || (io.columns ?? 80) >= 160;
   let before = await present(session, query);
+  io.err(before.missing);
   for (;;) {
     await new Promise((wake) => setTimeout(wake, seconds * 1_000));
     const after = await present(session, query);
-    const rows = topRows(before, after, by, last);
+    const rows = topRows(before.flows, after.flows, by, last);
     const text = () => topTable(rows, by, wide ? undefined : io.columns);
-    if (refreshes) session.print(`\u001b[H\u001b[2J${text()}`);
-    else return session.show({ seconds, by, rows }, text);
+    // On the same page: what was said before it is wiped away.
+    if (refreshes) session.print(`\u001b[H\u001b[2J${text()}${after.missing}`);
+    else {
+      if (after.missing !== before.missing) io.err(after.missing);
+      return session.show({ seconds, by, rows }, text);
+    }
     before = after;
   }
 };

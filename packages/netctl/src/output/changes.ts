@@ -1,13 +1,13 @@
 /** Changes of objects as text, a line each. Pure. */
 import type { FieldChange, ObjectChange } from '@contiv/model';
-import { printable } from './table.js';
+import { longest, printable } from './table.js';
 
 const SIGNS = { create: '+', update: '~', delete: '-' } as const;
 const DONE = { create: 'created', update: 'updated', delete: 'deleted' } as const;
 
 /** `+ rule blue:web:1  action=deny direction=in` */
 export function changeLines(changes: readonly ObjectChange[]): string {
-  const width = Math.max(0, ...changes.map(({ kind, key }) => kind.length + key.length + 1).filter((n) => n <= 40));
+  const width = longest(changes, ({ kind, key }) => (kind.length + key.length + 1 <= 40 ? kind.length + key.length + 1 : 0));
   return changes
     .map((change) => {
       const { action, kind, key, fields } = change;

@@ -1,7 +1,9 @@
-import type { FlowRecord } from '@contiv/model';
+import type { FlowRecord, ObjectChange } from '@contiv/model';
 import { describe, expect, it } from 'vitest';
 import { duration, service } from '../commands/flows.js';
-import { amount, flowTable, flowText } from './flows.js';
+import { changeLines } from './changes.js';
+import { amount, flowTable, flowText, ofOtherDays } from './flows.js';
+import { longest } from './table.js';
 import { topRows, topTable } from './top.js';
 
 const flow = (more: Partial<FlowRecord> = {}): FlowRecord => ({
@@ -51,6 +53,32 @@ describe('flows', () => {
     const [head = ''] = lines(flowTable([], { wide: false, columns: 80 }, true));
     expect(head.indexOf('Service')).toBe(flowText(long, { wide: false, columns: 80 }).indexOf('tcp/5432'));
     expect(lines(flowTable([long], { wide: false, columns: 175 }))[2]).toMatch(/legacy-swarm-worker0/);
+  });
+
+  it('of other days are told with their day, within the same width', () => {
+    const at = (day: number, hour: number) => new Date(2026, 10, day, hour, 5, 9).getTime();
+    const now = new Date(2026, 10, 26, 12);
+    const [today, yesterday] = [flow({ time: at(26, 0) }), flow({ time: at(25, 23) })];
+    expect([[], [today], [today, yesterday]].map((flows) => ofOtherDays(flows, now))).toEqual([false, false, true]);
+    // One that goes on is told by its beginning.
+    expect(ofOtherDays([flow({ state: 'open', start: at(25, 23), time: at(26, 0) })], now)).toBe(true);
+    for (const columns of [80, 200]) {
+      const text = lines(flowTable([today, yesterday], { wide: false, columns, days: true }));
+      expect(text.every((line) => line.length <= columns)).toBe(true);
+      expect([text[2], text[3]]).toEqual([expect.stringMatching(/^11-26 00:05:09 {2}closed /), expect.stringMatching(/^11-25 23:05:09 /)]);
+    }
+    const [head = ''] = lines(flowTable([], { wide: false, columns: 80, days: true }, true));
+    expect(head.indexOf('Service')).toBe(flowText(today, { wide: false, columns: 80, days: true }).indexOf('tcp/5432'));
+  });
+
+  it('as many as a large cluster has are no more than fit', () => {
+    // More than a call takes arguments.
+    const changes = Array.from(
+      { length: 130_000 },
+      (): ObjectChange => ({ action: 'delete', kind: 'rule', key: 'default:p:1', fields: [] }),
+    );
+    expect(changeLines(changes).length).toBe(changes.length * '- rule default:p:1\n'.length);
+    expect(longest(changes, ({ key }) => key.length)).toBe('default:p:1'.length);
   });
 
   it('nothing in a name steers the terminal, and a default is called so', () => {

@@ -1,6 +1,6 @@
 /** Recorded connections as lines for people. Pure. */
 import type { FlowPeer, FlowRecord } from '@contiv/model';
-import { printable } from './table.js';
+import { longest, printable } from './table.js';
 
 const NAMES: Readonly<Record<number, string>> = { 1: 'icmp', 6: 'tcp', 17: 'udp', 58: 'icmp6', 132: 'sctp' };
 
@@ -26,10 +26,22 @@ export function amount(value: number): string {
   return `${scaled < 10 ? scaled.toFixed(1) : Math.round(scaled)}${['', 'k', 'M', 'G', 'T'][power]}`;
 }
 
-const clock = (ms: number): string => {
+const two = (n: number): string => String(n).padStart(2, '0');
+
+/** `14:03:59`, and `11-26 14:03:59` where days are told. */
+function clock(ms: number, days: boolean): string {
   const at = new Date(ms);
-  return [at.getHours(), at.getMinutes(), at.getSeconds()].map((n) => String(n).padStart(2, '0')).join(':');
-};
+  const time = [at.getHours(), at.getMinutes(), at.getSeconds()].map(two).join(':');
+  return days ? `${two(at.getMonth() + 1)}-${two(at.getDate())} ${time}` : time;
+}
+
+const momentOf = (flow: FlowRecord): number => (flow.state === 'open' ? flow.start : flow.time);
+
+/** Is any of them of another day than today? */
+export function ofOtherDays(flows: readonly FlowRecord[], now: Date): boolean {
+  const [today, tomorrow] = [0, 1].map((days) => new Date(now.getFullYear(), now.getMonth(), now.getDate() + days).getTime());
+  return flows.some((flow) => momentOf(flow) < (today ?? 0) || momentOf(flow) >= (tomorrow ?? 0));
+}
 
 interface Part {
   readonly head: string;
@@ -37,7 +49,7 @@ interface Part {
   readonly cell: (flow: FlowRecord) => string;
 }
 
-const time: Part = { head: 'Time', width: 8, cell: (f) => clock(f.state === 'open' ? f.start : f.time) };
+const time = (days: boolean): Part => ({ head: 'Time', width: days ? 14 : 8, cell: (f) => clock(momentOf(f), days) });
 const state: Part = { head: 'State', width: 7, cell: (f) => f.state };
 const from = (width: number): Part => ({ head: 'From', width, cell: (f) => peerText(f.src) });
 const to = (width: number): Part => ({ head: 'To', width, cell: (f) => peerText(f.dst) });
@@ -45,14 +57,15 @@ const service: Part = { head: 'Service', width: 9, cell: serviceText };
 const rule = (width: number): Part => ({ head: 'Rule', width, cell: ruleText });
 
 /** The names get what is left of the width. */
-function narrow(width: number): Part[] {
-  const names = Math.max(30, width - 8 - 7 - 9 - 2 * 5);
+function narrow(width: number, days: boolean): Part[] {
+  const when = time(days);
+  const names = Math.max(30, width - when.width - 7 - 9 - 2 * 5);
   const each = Math.floor(names * 0.36);
-  return [time, state, from(each), to(each), service, rule(names - 2 * each)];
+  return [when, state, from(each), to(each), service, rule(names - 2 * each)];
 }
 
-const WIDE: readonly Part[] = [
-  time,
+const all = (days: boolean): Part[] => [
+  time(days),
   state,
   { head: 'Tenant', width: 12, cell: (f) => f.tenant },
   from(24),
@@ -73,6 +86,8 @@ export interface Room {
   readonly wide: boolean;
   /** Columns of the terminal; absent where there is none, and nothing is cut. */
   readonly columns?: number | undefined;
+  /** Times are told with their days. */
+  readonly days?: boolean;
 }
 
 interface Layout {
@@ -83,18 +98,23 @@ interface Layout {
 const lengthOf = (parts: readonly Part[]): number => parts.reduce((sum, part) => sum + part.width, 2 * (parts.length - 1));
 
 /** For lines that come one by one: of those that are still to come nobody knows the longest name. */
-function fixedLayout({ wide, columns }: Room): Layout {
-  if (wide || columns === undefined) return { parts: wide ? WIDE : narrow(80), cut: false };
-  return { parts: lengthOf(WIDE) <= columns ? WIDE : narrow(columns), cut: true };
+function fixedLayout({ wide, columns, days = false }: Room): Layout {
+  const every = all(days);
+  if (wide || columns === undefined) return { parts: wide ? every : narrow(80, days), cut: false };
+  return { parts: lengthOf(every) <= columns ? every : narrow(columns, days), cut: true };
 }
 
 /** As wide as what is in it, with as many columns as there is room for; only where there is too little, names are cut. */
-function tableLayout(flows: readonly FlowRecord[], { wide, columns }: Room): Layout {
-  const whole = (parts: readonly Part[]): Part[] =>
-    parts.map((part) => ({ ...part, width: Math.max(part.head.length, ...flows.map((flow) => Array.from(part.cell(flow)).length)) }));
-  if (wide || columns === undefined) return { parts: whole(wide ? WIDE : narrow(80)), cut: false };
-  const fitting = [WIDE, narrow(columns)].map(whole).find((parts) => lengthOf(parts) <= columns);
-  return fitting ? { parts: fitting, cut: false } : { parts: narrow(columns), cut: true };
+function tableLayout(flows: readonly FlowRecord[], { wide, columns, days = false }: Room): Layout {
+  const widthOf = (part: Part) =>
+    Math.max(
+      part.head.length,
+      longest(flows, (flow) => Array.from(part.cell(flow)).length),
+    );
+  const whole = (parts: readonly Part[]): Part[] => parts.map((part) => ({ ...part, width: widthOf(part) }));
+  if (wide || columns === undefined) return { parts: whole(wide ? all(days) : narrow(80, days)), cut: false };
+  const fitting = [all(days), narrow(columns, days)].map(whole).find((parts) => lengthOf(parts) <= columns);
+  return fitting ? { parts: fitting, cut: false } : { parts: narrow(columns, days), cut: true };
 }
 
 function line({ parts, cut }: Layout, cell: (part: Part) => string): string {

@@ -14,13 +14,20 @@ export function table<T>(columns: readonly Column<T>[], rows: readonly T[]): str
     columns.map((c) => c.dashes),
     ...rows.map((row) => columns.map((c) => printable(c.cell(row)))),
   ];
-  const widths = columns.map((_, i) => Math.max(...cells.map((line) => length(line[i] ?? ''))) + 2);
+  const widths = columns.map((_, i) => longest(cells, (line) => length(line[i] ?? '')) + 2);
   const last = columns.length - 1;
   return cells.map((line) => `${line.map((cell, i) => (i === last ? cell : pad(cell, widths[i] ?? 0))).join('')}\n`).join('');
 }
 
 /** A column whose head is underlined in its own length. */
 export const column = <T>(head: string, cell: (row: T) => string): Column<T> => ({ head, dashes: '-'.repeat(head.length), cell });
+
+/** The greatest of them, 0 of none. There may be more than arguments of a call. */
+export function longest<T>(items: readonly T[], of: (item: T) => number): number {
+  let most = 0;
+  for (const item of items) most = Math.max(most, of(item));
+  return most;
+}
 
 const length = (text: string): number => Array.from(text).length;
 const pad = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - length(text)));

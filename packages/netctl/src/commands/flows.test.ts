@@ -1,0 +1,31 @@
+/** What is missing from a list of connections is said where it is read. */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { netctl, ScriptedServer } from '../test-support.js';
+
+let server: ScriptedServer;
+beforeEach(async () => {
+  server = await new ScriptedServer().start();
+});
+afterEach(() => server.stop());
+
+const LIVE = 'GET /api/v1/flows?verdict=allow&live=true&limit=0';
+const lacking = (host: string) => `${JSON.stringify({ type: 'missing', host, reason: 'its agent is not connected' })}\n`;
+const said = (host: string) => `host ${host}: its agent is not connected; flows of it are missing\n`;
+
+test('top tells on every page of a terminal which hosts it lacks', async () => {
+  server.on(LIVE, { type: 'application/x-ndjson', body: lacking('h1') });
+  const shown = netctl(['--netmaster', server.url, 'top', '--interval', '1'], { outTerminal: true });
+  await expect.poll(() => server.asked.length).toBe(2);
+  server.on(LIVE, { status: 500, type: 'text/plain', body: 'enough' });
+  const { out, err } = await shown;
+  const [, ...pages] = out.split('\u001b[H\u001b[2J');
+  expect(pages).toEqual([expect.stringMatching(/^Bit\/s .*\n-+ .*\nhost h1: its agent is not connected; flows of it are missing\n$/)]);
+  expect(err).toMatch(/^host h1: .*\nERRO.* enough/);
+});
+
+test('top that prints once says it beside its table, once', async () => {
+  server.on(LIVE, { type: 'application/x-ndjson', body: lacking('h1') });
+  const { out, err } = await netctl(['--netmaster', server.url, 'top', '--interval', '1']);
+  expect(out).toMatch(/^Bit\/s .*\n-+ .*\n$/);
+  expect(err).toBe(said('h1'));
+});
