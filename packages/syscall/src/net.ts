@@ -50,9 +50,9 @@ export const sendTo = (fd: number, data: Uint8Array, address: Uint8Array, flags 
 /** Number of bytes received into `into`. With MSG_TRUNC the real length, which may be greater. */
 export const recv = (fd: number, into: Uint8Array, flags = 0): number => checked(libc().recv(fd, into, into.length, flags), 'recv');
 
-export function setSocketOption(fd: number, level: number, option: number, value: number): void {
-  const bytes = Buffer.alloc(4);
-  bytes.writeInt32LE(value);
+/** @param value an int, or whatever structure the option takes. */
+export function setSocketOption(fd: number, level: number, option: number, value: number | Uint8Array): void {
+  const bytes = typeof value === 'number' ? Buffer.from(Int32Array.of(value).buffer) : value;
   checked(libc().setsockopt(fd, level, option, bytes, bytes.length), 'setsockopt');
 }
 

@@ -11,6 +11,7 @@ import {
   recv,
   SOCK_NONBLOCK,
   SOCK_RAW,
+  SOL_SOCKET,
   sendTo,
   setSocketOption,
   socket,
@@ -27,6 +28,16 @@ const IP_MTU_DISCOVER = 10;
 const IPV6_MTU_DISCOVER = 23;
 /** Never cut up, whatever is remembered of the path. */
 const PMTUDISC_PROBE = 3;
+const SOL_RAW = 255;
+const ICMP_FILTER = 1;
+const ICMPV6_FILTER = 1;
+const ECHO_REPLY = 0;
+const ECHO_REPLY_V6 = 129;
+/** Beyond what a host allows its programs, for who may: an agent does. */
+const SO_SNDBUFFORCE = 32;
+const SO_RCVBUFFORCE = 33;
+/** What the kernel takes for a packet besides its bytes, generously. */
+const PER_PACKET = 2_048;
 const SMALL = 64;
 /** Asked anew so often, each time with so long to answer. */
 const TRIES = 3;
@@ -70,6 +81,10 @@ export async function echoPeers(own: string, mtu: number, peers: readonly Peer[]
   const sizeOf = (peer: Peer): number => Math.min(mtu, peer.mtu);
   try {
     bind(fd, socketAddress(own));
+    hearReplies(fd, v6);
+    // All of them may wait for a neighbour to be found, and all may answer at once.
+    for (const option of [SO_SNDBUFFORCE, SO_RCVBUFFORCE])
+      setSocketOption(fd, SOL_SOCKET, option, same.length * (mtu + SMALL + 2 * PER_PACKET));
     if (v6) setSocketOption(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE);
     else setSocketOption(fd, IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE);
     for (let attempt = 0; attempt < TRIES && answered.size < same.length * 2 && !signal.aborted; attempt++) {
@@ -100,7 +115,18 @@ export async function echoPeers(own: string, mtu: number, peers: readonly Peer[]
   });
 }
 
-/** A raw ICMP socket hears every answer that comes to this host. IPv4 packets come with their header. */
+/** Whatever else comes to this host by ICMP, as the requests of all others that look after each other, takes no room. */
+function hearReplies(fd: number, v6: boolean): void {
+  if (!v6) {
+    setSocketOption(fd, SOL_RAW, ICMP_FILTER, ~(1 << ECHO_REPLY));
+    return;
+  }
+  const blocked = Buffer.alloc(32, 0xff);
+  blocked.writeUInt8(~(1 << (ECHO_REPLY_V6 % 8)) & 0xff, Math.floor(ECHO_REPLY_V6 / 8));
+  setSocketOption(fd, IPPROTO_ICMPV6, ICMPV6_FILTER, blocked);
+}
+
+/** A raw ICMP socket hears every reply that comes to this host. IPv4 packets come with their header. */
 function collect(fd: number, v6: boolean, id: number, answered: Set<number>): void {
   const packet = Buffer.alloc(65_536);
   for (;;) {
@@ -112,7 +138,7 @@ function collect(fd: number, v6: boolean, id: number, answered: Set<number>): vo
       throw error;
     }
     const at = v6 ? 0 : (packet.readUInt8(0) & 15) * 4;
-    if (length < at + 8 || packet.readUInt8(at) !== (v6 ? 129 : 0) || packet.readUInt16BE(at + 4) !== id) continue;
+    if (length < at + 8 || packet.readUInt8(at) !== (v6 ? ECHO_REPLY_V6 : ECHO_REPLY) || packet.readUInt16BE(at + 4) !== id) continue;
     answered.add(packet.readUInt16BE(at + 6));
   }
 }
