@@ -1,6 +1,6 @@
 /** Questions to agents: through streams here and at other masters, in pieces, with an end for every host whatever happens to it. */
 import http from 'node:http';
-import { streamLine } from '@contiv/model';
+import { type DoctorAnswer, streamLine } from '@contiv/model';
 import { freePort, MemoryStore } from '@contiv/store';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { keys } from './core/records.js';
@@ -210,16 +210,27 @@ test('the doctor asks all hosts of a large cluster, each about the others', asyn
   const { m, url } = await master(store);
   const names = Array.from({ length: 70 }, (_, i) => `h${i + 1}`);
   const agents = await Promise.all(names.map(async (name, i) => ({ name, ...(await agent(m, url, name, i + 1)) })));
-  const examined = m.get('/api/v1/doctor');
-  const peers = names.map((host) => ({ host, answers: true, fullSize: true, size: 1500 }));
   const figures = { mtu: 1500, vxlanPort: 8472, revision: 1, inSync: false, pending: 0, repaired: 0, endpoints: 0 };
   const texts = { version: '2.0.0', kernel: '6.1', startedAt: '', lastRepairs: [], problems: [], warnings: [] };
-  for (const { question, answer } of agents) {
-    const { id } = await question();
-    await answer(id, [{ ...figures, ...texts, now: Date.now(), docker: true, peers }], true);
-  }
-  const { body } = await examined;
+  const examine = async (n: number, check: object) => {
+    const examined = m.get('/api/v1/doctor');
+    const peers = names.map((host) => ({ host, answers: true, fullSize: true, size: 1500, ...check }));
+    for (const { question, answer } of agents) {
+      const { id } = await question(n);
+      await answer(id, [{ ...figures, ...texts, now: Date.now(), docker: true, peers }], true);
+    }
+    return (await examined).body as DoctorAnswer;
+  };
+  const body = await examine(0, {});
   expect(body).toMatchObject({ hosts: names.map(() => ({ state: 'connected', peers: { good: 69, all: 69 } })) });
+  // A firewall that lets no echoes pass is one finding for each host, and not one for each pair.
+  const deaf = (await examine(1, { answers: false, fullSize: false })).findings.filter(({ severity }) => severity === 'error');
+  expect(deaf).toHaveLength(70);
+  expect(deaf[0]?.reason).toMatch(/^hosts h2, h3(, h\d){6} and 61 more are not reached at their VTEPs: no answer to echo requests$/);
+  const narrow = (await examine(2, { fullSize: false })).findings.filter(({ severity }) => severity === 'error');
+  expect(narrow.map(({ reason }) => reason.replace(/hosts .* more/, 'hosts'))).toEqual(
+    names.map(() => 'packets of 1500 bytes do not get to hosts and back, small ones do'),
+  );
 }, 30_000);
 
 test('flows are followed with one question to all hosts, and a host that does not answer is not asked again and again', async () => {

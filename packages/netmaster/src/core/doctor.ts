@@ -1,6 +1,7 @@
 /** What is wrong in the cluster, from what the store holds and what the agents said. Pure. */
 import type { Checkup, DoctorAnswer, DoctorFinding } from '@contiv/model';
 import { itemsOf, nameOfEndpoint } from '@contiv/model';
+import { peerFindings, type Say } from './peers.js';
 import { presentHost } from './present.js';
 import type { EntryOf } from './records.js';
 import type { State } from './state.js';
@@ -81,20 +82,7 @@ export function diagnose(state: State, answers: ReadonlyMap<string, Answered>, s
       peers: { good: checkup.peers.filter((p) => p.fullSize).length, all: checkup.peers.length },
     });
     hostFindings(say, thing, checkup, { clockMs, behind, version: self.version });
-    for (const peer of checkup.peers) {
-      if (!peer.answers) {
-        const why = peer.fault === undefined ? 'no answer to echo requests' : peer.fault;
-        say(
-          'error',
-          thing,
-          `host ${peer.host} is not reached at its VTEP: ${why}`,
-          `look at the route, the link and the firewall between ${info.name} and ${peer.host}`,
-        );
-      } else if (!peer.fullSize) {
-        const reason = `packets of ${peer.size} bytes do not get to host ${peer.host} and back, small ones do`;
-        say('error', thing, reason, `the network between them takes less than its links say: raise its MTU, or lower that of both links`);
-      }
-    }
+    peerFindings(say, info.name, checkup.peers);
   }
   clusterFindings(
     say,
@@ -107,8 +95,6 @@ export function diagnose(state: State, answers: ReadonlyMap<string, Answered>, s
   const healthy = findings.every(({ severity }) => severity === 'note');
   return { healthy, version: self.version, revision: self.revision, hosts: rows, findings };
 }
-
-type Say = (severity: DoctorFinding['severity'], thing: string, reason: string, way: string) => void;
 
 /** How far a clock is ahead, as far as the time the answer took lets us know. */
 export function skew(askedAt: number, answeredAt: number, theirs: number): number {
