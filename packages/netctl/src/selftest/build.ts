@@ -4,7 +4,7 @@ import { type Engine, EngineError } from '@contiv/docker';
 import { networkKey } from '@contiv/model';
 import { CommandError } from '../session.js';
 import { each, pause } from './parallel.js';
-import type { Place } from './places.js';
+import { type Place, REQUESTS } from './places.js';
 import { ALLOWED_PORT, type Box, dockerNetworkOf, LABEL, type NetworkPlan, type Plan, POLICY } from './plan.js';
 import type { Running } from './probes.js';
 import { READY, readyScript, serveScript } from './script.js';
@@ -65,6 +65,19 @@ export interface Started {
   readonly box: Box;
   readonly engine: Engine;
   readonly id: string;
+}
+
+/** Does `task` for all containers, as many at once as each engine is asked: what waited for a connection would be given up before it was sent. */
+export async function inAll(started: readonly Started[], task: (started: Started) => Promise<void>, signal: AbortSignal): Promise<void> {
+  const engines = [...new Set(started.map(({ engine }) => engine))];
+  const ofOne = (engine: Engine) =>
+    each(
+      started.filter((s) => s.engine === engine),
+      REQUESTS,
+      task,
+      signal,
+    );
+  await each(engines, engines.length, ofOne, signal);
 }
 
 /** Places at work at the same time. */
@@ -141,5 +154,5 @@ export async function awaitReady(started: readonly Started[], image: string, sig
       hint: 'name another one with --image; it needs sh, ping, nc and timeout, as busybox has them',
     });
   };
-  await each(started, started.length, ready, signal);
+  await inAll(started, ready, signal);
 }

@@ -21,8 +21,8 @@ export interface Places {
 }
 
 const LOCAL = 'unix:///var/run/docker.sock';
-/** Every container has a request open while its probes run. */
-const REQUESTS = 64;
+/** Requests that an engine, or a swarm in front of many, is asked at once: every container has one open while its probes run. */
+export const REQUESTS = 64;
 
 /** Addresses of `--docker`, else `DOCKER_HOST`, else the engine of this machine. */
 export function addressesOf(flag: string, env: Io['env']): string[] {

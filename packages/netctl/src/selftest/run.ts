@@ -2,8 +2,8 @@
 import { ApiError, type RestClient } from '@contiv/client';
 import { EngineError } from '@contiv/docker';
 import type { TraceAnswer } from '@contiv/model';
-import type { Started } from './build.js';
-import { each, pause } from './parallel.js';
+import { inAll, type Started } from './build.js';
+import { pause } from './parallel.js';
 import type { Probe, Running } from './probes.js';
 import { PER_SCRIPT, probeScript, saidOf, scriptLimitMs } from './script.js';
 import { judge, type Result, type Verdict } from './verdict.js';
@@ -38,7 +38,7 @@ export async function sendProbes(
   }));
 }
 
-/** All containers at once. */
+/** All containers at once, as far as engines take it. */
 async function askAll(probes: readonly Probe[], started: readonly Started[], signal: AbortSignal): Promise<Map<Probe, Verdict>> {
   const out = new Map<Probe, Verdict>();
   const ask = async ({ box, engine, id }: Started) => {
@@ -53,7 +53,7 @@ async function askAll(probes: readonly Probe[], started: readonly Started[], sig
       for (const [i, probe] of piece.entries()) out.set(probe, judge(probe, said.get(i)));
     }
   };
-  await each(started, started.length, ask, signal);
+  await inAll(started, ask, signal);
   return out;
 }
 
