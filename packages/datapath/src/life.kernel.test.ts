@@ -136,6 +136,27 @@ describe('without losing a packet', () => {
   });
 });
 
+it('the private subnet stays what it is for programs with other tables, whatever has become free', async () => {
+  const { one } = pair.hosts;
+  const subnet = (address: string) => ({ address: ip(address), length: 16 });
+  const apply = async () => {
+    const desired = pair.desired('one');
+    const networks = desired.networks.map((network) => ({ ...network, gateway: ip('10.1.0.254') }));
+    const outside = { privateSubnet: subnet('172.19.0.0'), spareSubnets: [subnet('198.19.0.0')], ipv6: false, published: [] };
+    expect((await pair.workers.one.call('apply', { ...desired, networks, outside })).failed).toEqual([]);
+    return (await one.sh('ip -o -4 address show contivh0')).replace(/ brd .*/s, '');
+  };
+  await one.sh('ip link add busy type bridge && ip address add 172.19.0.1/16 dev busy');
+  const before = await apply();
+  expect(before).toContain('198.19.255.254/16');
+  await one.sh('ip link del busy');
+  for (const object of [successor, undefined]) {
+    await pair.restart('one', object);
+    expect(await apply()).toBe(before);
+  }
+  await pair.applyAll();
+});
+
 it('the number of a container that has left is not given to the next one, whichever agent gives it', async () => {
   await pair.add(RED, 6, 'one');
   const gone = Math.max(...(await numbers()).values());

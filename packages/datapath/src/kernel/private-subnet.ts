@@ -1,5 +1,5 @@
 /** Which private subnet the containers of this host have outside. */
-import { formatPrefix, type Ipv4, ipv4Value, type Prefix4, parseIpv4 } from '@contiv/model';
+import { formatPrefix, type Ipv4, ipv4Value, type Prefix4, parseIpv4, parsePrefix4 } from '@contiv/model';
 import type { Netlink } from '@contiv/netlink';
 import { DatapathError } from '../errors.js';
 import { OUTSIDE_DEVICE } from './names.js';
@@ -33,14 +33,20 @@ export function choose(wanted: readonly [Prefix4, ...Prefix4[]], inUse: Ipv4 | u
   throw new DatapathError(collision(wanted[0], held) ?? '');
 }
 
-/** Chooses by what this host's interfaces and routes hold; throws one sentence when every one is taken. */
-export function freeSubnet(netlink: Netlink, wanted: readonly [Prefix4, ...Prefix4[]], inUse: Ipv4 | undefined): Prefix4 {
+/** Of the device that is there: an agent of another version may have left it, whose tables tell this one nothing. */
+function subnetOf(netlink: Netlink, device: number | undefined): Ipv4 | undefined {
+  const own = device === undefined ? [] : netlink.addresses(device);
+  return own.flatMap(({ ip, length }) => parsePrefix4(`${ip}/${length}`)?.address ?? [])[0];
+}
+
+/** Chooses by what this host's interfaces and routes hold; throws one sentence when every one is taken. @param before the one that was in use. */
+export function freeSubnet(netlink: Netlink, wanted: readonly [Prefix4, ...Prefix4[]], before: Ipv4 | undefined): Prefix4 {
   const own = netlink.link(OUTSIDE_DEVICE)?.index;
   const names = new Map(netlink.links().map((link) => [link.index, link.name]));
   const name = (link: number | undefined): string => (link === undefined ? 'a route' : (names.get(link) ?? `interface ${link}`));
   const addresses = netlink.addresses().filter((a) => a.link !== own);
   const routes = netlink.routes().filter((r) => r.link !== own);
-  return choose(wanted, inUse, [
+  return choose(wanted, subnetOf(netlink, own) ?? before, [
     ...addresses.map(({ ip, length, link }) => ({ ip, length, on: name(link) })),
     ...routes.map(({ ip, length, link }) => ({ ip, length, on: name(link) })),
   ]);
