@@ -25,6 +25,9 @@ describe('what a container asks for', () => {
     expect(() => wishes(binding({ HostIP: 'eth0' }))).toThrow('name an IP address of this host');
     for (const odd of [{ Port: 0 }, { HostPort: 65_536 }, { Proto: 'tcp' }]) expect(() => wishes(binding(odd))).toThrow('not understood');
     expect(() => parseWishes({ [PORT_MAP]: 'x' })).toThrow('not understood');
+    const many = (count: number) => () => wishes(...Array.from({ length: count }, (_, i) => binding({ Port: i + 1, HostPort: i + 1 })));
+    expect(many(1_024)()).toHaveLength(1_024);
+    expect(many(1_025)).toThrow('the container publishes 1025 ports, and 1024 can be; publish fewer, or put it into a VLAN');
   });
 });
 
@@ -95,6 +98,18 @@ describe('publishing', () => {
       body: { Err: `port ${busy}/tcp of this host is taken by another program; publish another one` },
     });
     expect(published('a')).toBeUndefined();
+  });
+
+  it('leaves the port of DNS on all addresses to the DNS service of this host, and says where else it can be', async () => {
+    const { endpoint, program } = await start();
+    endpoint('a', 1);
+    for (const [Proto, HostIP, protocol] of [
+      [17, '', 'udp'],
+      [6, '0.0.0.0', 'tcp'],
+    ] as const)
+      expect((await program('a', binding({ Proto, HostIP, HostPort: 53, HostPortEnd: 53 }))).body.Err).toBe(
+        `port 53/${protocol} of this host is taken by netplugin's DNS service (169.254.20.10); publish it on one address of this host, as in -p 192.0.2.1:53:53/udp`,
+      );
   });
 
   it('refuses a port that a container of ours has, until that one leaves', async () => {

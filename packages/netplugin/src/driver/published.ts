@@ -1,6 +1,7 @@
 /** Published ports of containers whose gateway is ours: Docker leaves them to the driver then. */
 import dgram from 'node:dgram';
 import net from 'node:net';
+import { DNS_SERVICE_IP } from '@contiv/datapath';
 import { libnetwork } from '@contiv/docker';
 import { parseIpv4, parseIpv6 } from '@contiv/model';
 import { KeyedMutex } from '@contiv/observe';
@@ -12,6 +13,10 @@ import { DriverRefusal } from './options.js';
 const PROTOCOLS: Readonly<Record<number, PublishedRecord['protocol']>> = { 6: 'tcp', 17: 'udp', 132: 'sctp' };
 /** Where a port is looked for when the user named none. */
 const DYNAMIC = { first: 32_768, last: 60_999 } as const;
+/** Of one container. */
+const MAX_PUBLISHED = 1024;
+const DNS_PORT = 53;
+const ON_ONE = '-p 192.0.2.1:53:53/udp';
 
 const bindings = z
   .array(
@@ -23,7 +28,7 @@ const bindings = z
       HostPortEnd: z.number().int().min(0).max(65535).default(0),
     }),
   )
-  .max(1024);
+  .max(MAX_PUBLISHED);
 
 /** How often what is held is compared with what containers have. */
 const SWEEP_MS = 5_000;
@@ -40,6 +45,10 @@ export interface Wish {
 export function parseWishes(options: Readonly<Record<string, unknown>> | null | undefined): Wish[] {
   const given = options?.[libnetwork.netlabel.portMap];
   if (given === undefined || given === null) return [];
+  if (Array.isArray(given) && given.length > MAX_PUBLISHED)
+    throw new DriverRefusal(
+      `the container publishes ${given.length} ports, and ${MAX_PUBLISHED} can be; publish fewer, or put it into a VLAN, where all of its ports are reached`,
+    );
   const parsed = bindings.safeParse(given);
   if (!parsed.success) throw new DriverRefusal('the engine names the published ports in a form that is not understood');
   return parsed.data.map(({ Proto, Port, HostIP, HostPort, HostPortEnd }) => {
@@ -66,6 +75,10 @@ export function clashes(a: Taken, b: Taken): boolean {
   if (a.hostIp === undefined || b.hostIp === undefined || a.hostIp === b.hostIp) return true;
   return isV6(a.hostIp) === isV6(b.hostIp) && [a.hostIp, b.hostIp].some((ip) => ip === EVERY4 || ip === EVERY6);
 }
+
+/** Taken on every address, it would take questions to the DNS service of this host to a container. */
+const isDnsService = ({ protocol, hostIp, hostPort }: Taken): boolean =>
+  hostPort === DNS_PORT && protocol !== 'sctp' && (hostIp === undefined || hostIp === EVERY4);
 
 const hasCode = (error: unknown, code: string): boolean => error instanceof Error && 'code' in error && error.code === code;
 
@@ -242,7 +255,7 @@ export class PublishedPorts {
   async #take(wish: Wish, record: EndpointRecord, more: readonly PublishedRecord[]): Promise<PublishedRecord> {
     const { protocol, hostIp, first, last, containerPort } = wish;
     const others = this.#context.state.endpoints.values().filter((e) => e.endpointId !== record.endpointId && e.stage !== 'deleting');
-    let holder = 'another program';
+    let holder = 'another program; publish another one';
     const span = last - first + 1;
     // Not always from the front, where a range was not asked for: a port just left may still be somebody's idea of another service.
     const offset = first === DYNAMIC.first && last === DYNAMIC.last ? Math.floor(Math.random() * span) : 0;
@@ -251,10 +264,12 @@ export class PublishedPorts {
       const port = { protocol, hostPort, containerPort, ...(hostIp === undefined ? {} : { hostIp }) };
       if (more.some((m) => clashes(m, port))) continue;
       const owner = others.find((e) => (e.published ?? []).some((p) => clashes(p, port)));
-      if (owner) holder = nameOf(owner);
+      if (owner) holder = `${nameOf(owner)}; publish another one`;
+      else if (isDnsService(port))
+        holder = `netplugin's DNS service (${DNS_SERVICE_IP}); publish it on one address of this host, as in ${ON_ONE}`;
       else if (await this.#held.take(port)) return port;
     }
     const which = first === last ? `port ${first}/${protocol}` : `every ${protocol} port from ${first} to ${last}`;
-    throw new DriverRefusal(`${which} of this host is taken by ${holder}; publish another one`);
+    throw new DriverRefusal(`${which} of this host is taken by ${holder}`);
   }
 }
