@@ -143,6 +143,18 @@ describe('a trace', () => {
     expect(stagesOf(evaluate(mirrorWith([a, b], [], true), question(a, b, b.ip)))).toBe('source address route policy!');
   });
 
+  it('of a container to itself leaves it for no table and no rule', () => {
+    const [a, other] = [endpoint(1), endpoint(2)].map((e) => ({ ...e, containerId: 'one' }));
+    if (!a || !other) throw new Error('no endpoints');
+    const denying = mirrorWith([a, other], [], true);
+    for (const to of [a, other]) {
+      const intent = evaluate(denying, question(a, to, to.ip));
+      expect(stagesOf(intent)).toBe('source address route');
+      expect(combine(intent, { caller: undefined, called: undefined })).toMatchObject({ reachable: true, unasked: [] });
+    }
+    expect(stagesOf(evaluate(denying, question(a, endpoint(3), endpoint(3).ip)))).toBe('source address route policy!');
+  });
+
   it('says where the tables make something else of it, and how to mend that', () => {
     const [a, b] = [endpoint(1), endpoint(2)];
     const intent = evaluate(mirrorWith([a, b]), question(a, b, b.ip));
@@ -185,5 +197,10 @@ describe('a trace', () => {
     const services = [{ tenant: 'blue', service: 'store', selectors: ['app=db'] }];
     expect(resolve(labelled, 'c3', 'store', {}, services).pairs.map(({ to }) => to.ip)).toEqual(['10.1.2.5']);
     expect(() => resolve(mirror, 'nobody', 'c1')).toThrow('no container nobody is known');
+    const six = mirrorWith([endpoint(3, { ip6: 'fd00::3' }), endpoint(4, { ip6: 'fd00::a' })]);
+    expect(resolve(six, 'FD00:0::3', 'fd00:0:0::000A').pairs).toMatchObject([
+      { from: { containerName: 'c3' }, to: { ip: 'fd00::a', endpoint: { containerName: 'c4' } } },
+    ]);
+    expect(resolve(six, 'c3', 'FD00::B').pairs).toMatchObject([{ to: { ip: 'fd00::b', endpoint: undefined } }]);
   });
 });

@@ -62,7 +62,9 @@ function liveStages(intent: Intent, { caller, called }: Findings): Map<StageName
     return live;
   }
   pass('source', 'address');
-  const expected = { local: 'container', tunnel: 'tunnel', uplink: 'uplink', outside: 'outside', gateway: 'sender' }[way?.by ?? 'local'];
+  const expected = { local: 'container', tunnel: 'tunnel', uplink: 'uplink', outside: 'outside', gateway: 'sender', itself: 'nowhere' }[
+    way?.by ?? 'local'
+  ];
   const astray = packet.to !== expected || (way?.by === 'tunnel' && packet.vtep !== way.vtep);
   if (way && astray) {
     fail('route', host, `the tables of ${host} send it ${goesText(packet)}`);

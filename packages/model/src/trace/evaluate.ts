@@ -6,7 +6,7 @@ import { contains4, contains6, parsePrefix4, parsePrefix6 } from '../ip/prefix.j
 import type { EndpointState, HostState, NetworkState } from '../wire/agent.js';
 import type { StageName } from './answer.js';
 import { type EndVerdict, judge, ruleText } from './verdict.js';
-import { keyOfNetwork, nameOfEndpoint, networkOf, placeText, segmentOf, type TraceView } from './view.js';
+import { containerOf, keyOfNetwork, nameOfEndpoint, networkOf, placeText, segmentOf, type TraceView } from './view.js';
 
 export interface TraceCase {
   readonly from: EndpointState;
@@ -32,7 +32,9 @@ export type Way =
   | { readonly by: 'tunnel'; readonly host: string; readonly vtep: string }
   | { readonly by: 'uplink'; readonly host: string | undefined }
   | { readonly by: 'outside' }
-  | { readonly by: 'gateway' };
+  | { readonly by: 'gateway' }
+  /** It is the container's own. */
+  | { readonly by: 'itself' };
 
 export interface Intent {
   /** The last one is the one that fails, if any does. */
@@ -61,6 +63,11 @@ export function evaluate(view: TraceView, q: TraceCase): Intent {
   }
   add('source', here.name, true, `${q.fromIp} speaks with ${from.mac}, in ${placeText(from)} (${segmentText(segmentOf(network))})`);
 
+  if (to && containerOf(to) === containerOf(from)) {
+    add('address', here.name, true, `${q.toIp} is its own`);
+    add('route', here.name, true, 'what it sends to itself does not leave it, so no rule is asked');
+    return end({ by: 'itself' });
+  }
   const route = routeOf(view, q, network);
   if (!add(route.ok || route.stage === 'route' ? 'address' : route.stage, here.name, route.stage !== 'address' || route.ok, route.address))
     return end();
@@ -111,7 +118,7 @@ interface Route {
   readonly address: string;
   readonly says: string;
   readonly mend?: string;
-  readonly way?: Way;
+  readonly way?: Exclude<Way, { readonly by: 'itself' }>;
 }
 
 function routeOf(view: TraceView, q: TraceCase, network: NetworkState): Route {
@@ -124,7 +131,7 @@ function routeOf(view: TraceView, q: TraceCase, network: NetworkState): Route {
     says,
     ...(mend === undefined ? {} : { mend }),
   });
-  const wayTo = (target: EndpointState): Way => {
+  const wayTo = (target: EndpointState): NonNullable<Route['way']> => {
     if (target.host === from.host) return { by: 'local' };
     if (networkOf(view, target)?.encap === 'vlan') return { by: 'uplink', host: target.host };
     return { by: 'tunnel', host: target.host, vtep: view.hosts.get(target.host)?.vtepIp ?? '' };

@@ -3,7 +3,7 @@ import { Refusal } from '../errors.js';
 import { parseIpv4 } from '../ip/ipv4.js';
 import { parseIpv6 } from '../ip/ipv6.js';
 import type { EndpointState } from '../wire/agent.js';
-import { keyOfNetwork, nameOfEndpoint, placeText, type TraceView } from './view.js';
+import { containerOf, keyOfNetwork, nameOfEndpoint, placeText, type TraceView } from './view.js';
 
 export interface Scope {
   readonly tenant?: string | undefined;
@@ -54,7 +54,6 @@ function named(endpoints: readonly EndpointState[], text: string): EndpointState
   return [];
 }
 
-const containerOf = (e: EndpointState): string => e.containerId ?? e.endpointId;
 const isAddress = (text: string): boolean => parseIpv4(text) !== undefined || parseIpv6(text) !== undefined;
 
 export interface Resolved {
@@ -63,13 +62,8 @@ export interface Resolved {
 }
 
 /** Throws `Refusal` when nothing or too much is named. */
-export function resolve(
-  view: TraceView,
-  fromText: string,
-  toText: string,
-  scope: Scope = {},
-  services: readonly ServiceState[] = [],
-): Resolved {
+export function resolve(view: TraceView, from: string, to: string, scope: Scope = {}, services: readonly ServiceState[] = []): Resolved {
+  const [fromText, toText] = [parseIpv6(from) ?? from, parseIpv6(to) ?? to];
   const all = [...view.endpoints.values()];
   const froms = named(all.filter(inScope(scope)), fromText);
   if (froms.length === 0)
@@ -82,7 +76,7 @@ export function resolve(
   let tos = named(own, toText);
   if (tos.length === 0) tos = members(view, own, toText, tenants, services);
   if (tos.length > 0 && new Set(tos.map(containerOf)).size > 1 && !isGroup(view, services, tenants, toText)) {
-    const near = tos.filter((to) => froms.some((from) => keyOfNetwork(from) === keyOfNetwork(to)));
+    const near = tos.filter((t) => froms.some((f) => keyOfNetwork(f) === keyOfNetwork(t)));
     if (new Set(near.map(containerOf)).size !== 1) throw ambiguous(toText, tos);
     tos = near;
   }
@@ -95,14 +89,14 @@ export function resolve(
     if (new Set(tos.map(containerOf)).size > 1) throw ambiguous(toText, tos);
   }
   if (tos.length === 0) {
-    const [from] = froms;
-    if (!from) throw new Refusal('not-found', `no container ${fromText} is known`);
+    const [caller] = froms;
+    if (!caller) throw new Refusal('not-found', `no container ${fromText} is known`);
     const elsewhere = named(all, toText);
     const [stranger] = elsewhere;
-    return { pairs: [{ from, to: { endpoint: elsewhere.length === 1 ? stranger : undefined, ip: toText } }] };
+    return { pairs: [{ from: caller, to: { endpoint: elsewhere.length === 1 ? stranger : undefined, ip: toText } }] };
   }
   const byContainer = new Map<string, EndpointState[]>();
-  for (const to of tos) byContainer.set(containerOf(to), [...(byContainer.get(containerOf(to)) ?? []), to]);
+  for (const t of tos) byContainer.set(containerOf(t), [...(byContainer.get(containerOf(t)) ?? []), t]);
   const v6 = isAddress(fromText) ? parseIpv4(fromText) === undefined : isAddress(toText) && parseIpv4(toText) === undefined;
   const pairs = [...byContainer.values()].map((ends) => {
     const pair = nearest(froms, ends);

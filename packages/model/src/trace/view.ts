@@ -33,6 +33,9 @@ export const segmentOf = ({ encap, tag }: NetworkState): Vni => (encap === 'vlan
 /** `tenant/network`, for people. */
 export const placeText = ({ tenant, network }: { readonly tenant: string; readonly network: string }): string => `${tenant}/${network}`;
 
+/** What tells containers apart: one may have several endpoints. */
+export const containerOf = ({ containerId, endpointId }: EndpointState): string => containerId ?? endpointId;
+
 /** Its container's name, or else a part of its id that tells it from others. */
 export const nameOfEndpoint = ({ containerName, containerId, endpointId }: EndpointState): string =>
   containerName || (containerId ?? endpointId).slice(0, 12);

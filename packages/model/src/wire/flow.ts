@@ -1,5 +1,6 @@
 /** Connections as the data path recorded them, with names (`GET /api/v1/flows`, and the question `flows`). */
 import { z } from 'zod';
+import { parseIpv6 } from '../ip/ipv6.js';
 import { contains4, contains6, parsePrefix4, parsePrefix6 } from '../ip/prefix.js';
 
 const count = z.number().nonnegative();
@@ -108,7 +109,8 @@ export function flowMatches(filter: FlowFilter, flow: FlowRecord): boolean {
 function isPeer(wanted: string, peer: FlowPeer): boolean {
   if (wanted === peer.ip || wanted === peer.container || wanted === peer.group || wanted === peer.network || wanted === peer.host)
     return true;
-  if (!wanted.includes('/')) return false;
+  // An IPv6 address may be written in many ways.
+  if (!wanted.includes('/')) return wanted.includes(':') && parseIpv6(wanted) === peer.ip;
   const [four, six] = [parsePrefix4(wanted), parsePrefix6(wanted)];
   return (four !== undefined && contains4(four, peer.ip)) || (six !== undefined && contains6(six, peer.ip));
 }

@@ -48,8 +48,9 @@ export async function trace(state: State, questions: Questions, query: TraceQuer
 
 async function tracePath(view: TraceView, questions: Questions, q: TraceCase, service: string): Promise<TracePath> {
   const intent = evaluate(view, q);
-  // An address of another tenant means somebody else, or nobody, to the caller's host.
-  const findings = q.to && q.to.tenant !== q.from.tenant ? { caller: undefined, called: undefined } : await findingsOf(view, questions, q);
+  // An address of another tenant means somebody else, or nobody, to the caller's host, which hears nothing of what a container tells itself.
+  const silent = intent.way?.by === 'itself' || (q.to && q.to.tenant !== q.from.tenant);
+  const findings = silent ? { caller: undefined, called: undefined } : await findingsOf(view, questions, q);
   const { stages, differences, unasked, reachable } = combine(intent, findings);
   return {
     from: sideOf(q.from, q.fromIp),
