@@ -27,6 +27,14 @@ export function readAnswer<S extends z.ZodType>(schema: S, answer: HttpAnswer, p
 
 /** What another status than 200 means (spec/contiv §3.1). */
 export function errorOf(answer: HttpAnswer): ApiError {
+  const error = refusalOf(answer);
+  const before = (answer.before ?? []).map(({ url, reason }) => `${url} was asked before, and may have done it: ${reason}`);
+  return before.length === 0
+    ? error
+    : new ApiError(error.status, error.code, error.detail, [error.hint, ...before].filter((part) => part !== '').join('; '));
+}
+
+function refusalOf(answer: HttpAnswer): ApiError {
   const { status, text } = answer;
   const problem = answer.type === 'application/problem+json' ? problemBody.safeParse(jsonOf(text)) : undefined;
   if (problem?.success) {

@@ -216,6 +216,27 @@ describe('of several masters', () => {
     expect(asked).toBe(1);
   });
 
+  test('a refusal that may come of an answer that got lost says so', async () => {
+    const problem = {
+      type: 'about:blank',
+      title: 'No such object',
+      status: 404,
+      code: 'not-found',
+      detail: 'policy db has no staged version',
+    };
+    const { url: second } = await serve(answering(404, 'application/problem+json', JSON.stringify(problem)));
+    const { url: dies } = await serve((request) => void request.socket.destroy());
+    const unsure = { ...problem, status: 503, code: 'unavailable', detail: 'the store did not answer in time' };
+    const { url: waits } = await serve(answering(503, 'application/problem+json', JSON.stringify(unsure)));
+    const away = await nowhere();
+    expect(await failure(client([away, dies, waits, second]).commitStaged('default:db'))).toMatchObject({
+      detail: 'policy db has no staged version',
+      hint: `${dies} was asked before, and may have done it: the connection was closed without an answer; ${waits} was asked before, and may have done it: the store did not answer in time`,
+    });
+    expect(await failure(client([away, second]).commitStaged('default:db'))).toMatchObject({ hint: '' });
+    expect(await failure(client([dies, second]).tenants.get('blue'))).toMatchObject({ hint: '' });
+  });
+
   test('all that are away are named with the reason', async () => {
     const [a, b] = [await nowhere(), await nowhere()];
     const error = await failure(client([a, b]).tenants.list());
@@ -247,8 +268,21 @@ describe('of several masters', () => {
         if (read.length === 1) await new Promise((resolve) => setTimeout(resolve, 400));
       }
     };
-    await expect(reading()).rejects.toThrow('nothing came within 150 ms');
+    await expect(reading()).rejects.toThrow(`cannot reach netmaster at ${url} (nothing came within 150 ms)`);
     expect(read).toHaveLength(10);
+    transport.close();
+  });
+
+  test('a master that dies in the middle of an answer without end is named', async () => {
+    const { url } = await serve((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+      response.write('{}\n', () => response.destroy());
+    });
+    const transport = new Transport({ urls: [url] });
+    const reading = async () => {
+      for await (const line of transport.lines('/', 5_000)) expect(line).toBe('{}');
+    };
+    await expect(reading()).rejects.toThrow(`cannot reach netmaster at ${url} (its answer broke off in the middle)`);
     transport.close();
   });
 

@@ -39,6 +39,8 @@ export interface HttpAnswer {
   /** Without parameters, lower case. */
   readonly type: string;
   readonly text: string;
+  /** Who was asked before, and may have done what was asked although no such answer came. */
+  readonly before?: readonly Attempt[];
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -77,11 +79,12 @@ export class Transport {
 
   /**
    * The answer of the first master that gives one. A master that says 503 is passed over while another is left; all requests of this API
-   * may be repeated, so one whose answer got lost is simply asked again elsewhere.
+   * may be repeated, so one whose answer got lost is simply asked again elsewhere; who was asked before is told with the answer.
    */
   async send(request: HttpRequest): Promise<HttpAnswer> {
     const { urls } = this.#options;
     const attempts: Attempt[] = [];
+    const before: Attempt[] = [];
     let busy: HttpAnswer | undefined;
     for (let i = 0; i < urls.length; i++) {
       const index = (this.#preferred + i) % urls.length;
@@ -90,12 +93,15 @@ export class Transport {
         const answer = await this.#once(url, request);
         if (answer.status !== 503) {
           this.#preferred = index;
-          return answer;
+          return request.method === 'GET' ? answer : { ...answer, before };
         }
         busy ??= answer;
+        before.push({ url, reason: errorOf(answer).detail });
       } catch (error) {
         if (error instanceof ApiError) throw error;
-        attempts.push({ url, reason: reasonOf(error) });
+        const attempt = { url, reason: reasonOf(error) };
+        attempts.push(attempt);
+        if (error instanceof LostError) before.push(attempt);
       }
     }
     if (busy) return busy;
@@ -198,13 +204,18 @@ export class Transport {
         clearTimeout(connecting);
         clearTimeout(whole);
       };
+      let sent = false;
       const fail = (error: Error) => {
         settle();
-        reject(error);
+        reject(sent && !(error instanceof ApiError) ? new LostError(reasonOf(error)) : error);
+      };
+      const connected = () => {
+        clearTimeout(connecting);
+        sent = true;
       };
       req.on('socket', (socket) => {
-        if (req.reusedSocket) clearTimeout(connecting);
-        else socket.once(secure ? 'secureConnect' : 'connect', () => clearTimeout(connecting));
+        if (req.reusedSocket) connected();
+        else socket.once(secure ? 'secureConnect' : 'connect', connected);
       });
       req.on('error', fail);
       req.on('response', (res) => {
@@ -258,11 +269,17 @@ async function* linesOf(url: string, response: http.IncomingMessage, silenceMs: 
     }
     const type = (response.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
     if (status !== 200) throw errorOf({ url, status, statusText: response.statusMessage ?? '', type, text: rest.trim() });
+  } catch (error) {
+    if (error instanceof ApiError) throw error;
+    throw new UnreachableError([{ url, reason: error instanceof TimeoutError ? error.message : 'its answer broke off in the middle' }]);
   } finally {
     clearTimeout(timer);
     response.destroy();
   }
 }
+
+/** It was sent, and no answer came. */
+class LostError extends Error {}
 
 class TimeoutError extends Error {
   constructor(what: string, ms: number) {
