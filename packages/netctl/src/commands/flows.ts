@@ -4,7 +4,7 @@ import type { Run } from '../cli/command.js';
 import type { Values } from '../cli/values.js';
 import { flowTable, flowText, ofOtherDays, type Room } from '../output/flows.js';
 import { printable } from '../output/table.js';
-import { topRows, topTable } from '../output/top.js';
+import { compared, topRows, topTable } from '../output/top.js';
 import { CommandError, type Session } from '../session.js';
 
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -101,19 +101,21 @@ export const top: Run = async (session) => {
   const query: FlowQuery = { ...filterOf(flags), verdict: 'allow', live: true, limit: 0 };
   const refreshes = io.outTerminal === true && !session.structured;
   const wide = session.format === 'wide' || (io.columns ?? 80) >= 160;
-  let before = await present(session, query);
-  io.err(before.missing);
+  let seen = await present(session, query);
+  let { flows: before } = seen;
+  io.err(seen.missing);
   for (;;) {
     await new Promise((wake) => setTimeout(wake, seconds * 1_000));
-    const after = await present(session, query);
-    const rows = topRows(before.flows, after.flows, by, last);
+    const now = await present(session, query);
+    before = compared(before, seen.flows, now.flows);
+    const rows = topRows(before, now.flows, by, last);
     const text = () => topTable(rows, by, wide ? undefined : io.columns);
     // On the same page: what was said before it is wiped away.
-    if (refreshes) session.print(`\u001b[H\u001b[2J${text()}${after.missing}`);
+    if (refreshes) session.print(`\u001b[H\u001b[2J${text()}${now.missing}`);
     else {
-      if (after.missing !== before.missing) io.err(after.missing);
+      if (now.missing !== seen.missing) io.err(now.missing);
       return session.show({ seconds, by, rows }, text);
     }
-    before = after;
+    seen = now;
   }
 };

@@ -4,7 +4,7 @@ import { duration, service } from '../commands/flows.js';
 import { changeLines } from './changes.js';
 import { amount, flowTable, flowText, ofOtherDays } from './flows.js';
 import { longest } from './table.js';
-import { topRows, topTable } from './top.js';
+import { compared, topRows, topTable } from './top.js';
 
 const flow = (more: Partial<FlowRecord> = {}): FlowRecord => ({
   hosts: ['h1', 'h2'],
@@ -118,6 +118,26 @@ describe('top', () => {
     ]);
     expect(topRows(before, after, 'group', 9)).toEqual([
       { tenant: 'default', from: 'web', to: 'db', service: '', connections: 3, bitsPerSecond: 5_000_000, packetsPerSecond: 6_250 },
+    ]);
+  });
+
+  it('what was not read anew stays as it was, and counts the whole time once it was', () => {
+    const pages = [
+      [at(1, T, 0)],
+      [at(1, T + 2_000, 1_000_000), at(2, T + 2_000, 500_000, { start: T + 1_000 })],
+      [at(1, T + 2_000, 1_000_000), at(2, T + 2_000, 500_000, { start: T + 1_000 })],
+      [at(1, T + 6_000, 2_000_000), at(2, T + 6_000, 500_000, { start: T + 1_000 })],
+    ];
+    let [before, last = []] = [pages[0] ?? [], pages[0]];
+    const shown = pages.slice(1).map((now) => {
+      before = compared(before, last, now);
+      last = now;
+      return topRows(before, now, 'connection', 9).map(({ bitsPerSecond }) => bitsPerSecond);
+    });
+    expect(shown).toEqual([
+      [4_000_000, 4_000_000],
+      [4_000_000, 4_000_000],
+      [2_000_000, 0],
     ]);
   });
 

@@ -20,6 +20,19 @@ const connectionOf = ({ tenant, protocol, src, dst }: FlowRecord): string =>
   `${tenant} ${protocol} ${src.ip} ${src.port} ${dst.ip} ${dst.port}`;
 const sum = ([a, b]: readonly [number, number]): number => a + b;
 
+/**
+ * What the counters of `now` are to be compared with, which were compared with `before` when they stood as in `last`. A busy host reads its
+ * counters less often than it is asked: until it has read them anew they are compared with the same as the last time.
+ */
+export function compared(before: readonly FlowRecord[], last: readonly FlowRecord[], now: readonly FlowRecord[]): FlowRecord[] {
+  const [earlier, latest] = [before, last].map((flows) => new Map(flows.map((flow) => [`${connectionOf(flow)} ${flow.start}`, flow])));
+  return now.flatMap((flow) => {
+    const key = `${connectionOf(flow)} ${flow.start}`;
+    const known = latest?.get(key);
+    return (known?.time === flow.time ? earlier?.get(key) : known) ?? [];
+  });
+}
+
 interface Row extends TopRow {
   readonly key: string;
 }
