@@ -1,5 +1,6 @@
 /** Docker networks appear a moment after their network: who goes on at once with `docker run` waits for them here. */
 import { type DockerPlace, networkKey } from '@contiv/model';
+import { printable } from './output/table.js';
 import type { Session } from './session.js';
 
 /** An engine makes a network in some 100 ms; a slow one does not hold the user up. */
@@ -22,6 +23,6 @@ async function name(session: Session, tenant: string, network: string, wanted: b
   for (const place of places) {
     if (place.present === wanted) continue;
     const state = wanted ? 'is not in Docker' : 'is still in Docker';
-    session.io.err(`network ${networkKey(tenant, network)} ${state} on ${place.host}: ${place.reason}\n`);
+    session.io.err(`${printable(`network ${networkKey(tenant, network)} ${state} on ${place.host}: ${place.reason}`)}\n`);
   }
 }

@@ -2,6 +2,7 @@ import type { FlowQuery } from '@contiv/client';
 import { type FlowLine, type FlowRecord, protocolNumber } from '@contiv/model';
 import type { Run } from '../cli/command.js';
 import type { Values } from '../cli/values.js';
+import { jsonLine } from '../output/document.js';
 import { flowTable, flowText, ofOtherDays, type Room } from '../output/flows.js';
 import { printable } from '../output/table.js';
 import { compared, topRows, topTable } from '../output/top.js';
@@ -68,7 +69,7 @@ export const flows: Run = async (session) => {
   let isNow = false;
   for await (const line of (await session.client()).flows(query)) {
     if (line.type === 'missing' || line.type === 'left-out') io.err(missingText(line));
-    if (line.type === 'flow' && session.structured) session.line(JSON.stringify(line.flow));
+    if (line.type === 'flow' && session.structured) session.line(jsonLine(line.flow));
     else if (line.type === 'flow' && isNow) session.line(flowText(line.flow, room));
     else if (line.type === 'flow') past.push(line.flow);
     else if (line.type === 'now') {

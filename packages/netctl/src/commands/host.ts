@@ -1,6 +1,6 @@
 import type { HostInfo } from '@contiv/model';
 import type { Run } from '../cli/command.js';
-import { column, table } from '../output/table.js';
+import { column, printable, table } from '../output/table.js';
 import { CommandError, EXIT } from '../session.js';
 import { showList } from './shared.js';
 
@@ -53,7 +53,7 @@ export const repair: Run = async (session) => {
   const { repaired, failed } = await (await session.client()).repairHost(host);
   if (session.structured) await session.document({ repaired, failed });
   else {
-    for (const sentence of repaired) session.line(`mended on ${host}: ${sentence}`);
+    for (const sentence of repaired) session.line(printable(`mended on ${host}: ${sentence}`));
     if (repaired.length === 0) session.line(`nothing differed on ${host}`);
   }
   if (failed.length > 0) throw new CommandError(`not everything could be mended on ${host}: ${failed.join('; ')}`, { exit: EXIT.api });

@@ -4,6 +4,7 @@ import type { RestClient } from '@contiv/client';
 import type { HostInfo } from '@contiv/model';
 import type { Run } from '../cli/command.js';
 import { type Failure, type Report, reportText } from '../output/selftest.js';
+import { printable } from '../output/table.js';
 import { awaitKnown, awaitNetworks, awaitReady, makeObjects, startBoxes } from '../selftest/build.js';
 import { openPlaces, type Places, requireImage } from '../selftest/places.js';
 import { type Plan, planOf, runName } from '../selftest/plan.js';
@@ -41,7 +42,7 @@ async function clean(session: Session, client: RestClient, { engines, faults }: 
 
 /** What is left is a failure, with a way out. */
 function sayLeft(session: Session, left: readonly string[]): void {
-  for (const what of left) session.io.err(`left behind: ${what}\n`);
+  for (const what of left) session.io.err(`${printable(`left behind: ${what}`)}\n`);
   if (left.length === 0) return;
   session.io.err('when that is mended: netctl selftest --clean\n');
   session.exit = EXIT.usage;

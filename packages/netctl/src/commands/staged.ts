@@ -3,6 +3,7 @@ import { type AffectedConnection, ruleIntents, type StagedEffect } from '@contiv
 import type { Run } from '../cli/command.js';
 import { readDocument } from '../intent/file.js';
 import { changeLines, summaryOf } from '../output/changes.js';
+import { printable } from '../output/table.js';
 import { EXIT } from '../session.js';
 import { fileOf } from './intent.js';
 import { keyOf } from './policy.js';
@@ -44,7 +45,9 @@ function effectText(effect: StagedEffect): string {
   const part = (title: string, meant: (connection: AffectedConnection) => boolean) => {
     const list = effect.connections.filter(meant);
     const none = effect.leftOut === undefined ? 'none' : 'none of those that are shown';
-    return list.length === 0 ? `${title}: ${none}\n` : `${title}:\n${list.map(connectionLine).join('')}`;
+    return list.length === 0
+      ? `${title}: ${none}\n`
+      : `${title}:\n${list.map((connection) => `${printable(connectionText(connection))}\n`).join('')}`;
   };
   return [
     effect.changes.length === 0 ? 'No rule differs\n' : changeLines(effect.changes),
@@ -55,15 +58,15 @@ function effectText(effect: StagedEffect): string {
     effect.leftOut === undefined ? '' : `… and ${effect.leftOut} more that are not shown\n`,
     `${effect.examined === 1 ? '1 connection' : `${effect.examined} connections`} looked at`,
     effect.unexamined === undefined ? '\n' : `; ${effect.unexamined} more were not, which would take too long\n`,
-    ...effect.missing.map(({ host, reason }) => `Not everything is known of host ${host}: ${reason}\n`),
+    ...effect.missing.map(({ host, reason }) => `${printable(`Not everything is known of host ${host}: ${reason}`)}\n`),
   ].join('');
 }
 
 /** `  tcp web1 (10.1.1.1, group web) -> db1 (10.1.1.2, group db) port 5432, 3 connections, by rule db:1` */
-function connectionLine({ protocol, from, to, count, rule }: AffectedConnection): string {
+function connectionText({ protocol, from, to, count, rule }: AffectedConnection): string {
   const end = ({ ip, container, group }: AffectedConnection['from']) =>
     container === undefined ? ip : `${container} (${ip}${group === undefined ? '' : `, group ${group}`})`;
   const port = protocol === 1 || protocol === 58 ? '' : ` port ${to.port}`;
   const by = rule === undefined ? "by the tenant's default" : `by rule ${rule}`;
-  return `  ${PROTOCOLS[protocol] ?? `protocol ${protocol}`} ${end(from)} -> ${end(to)}${port}, ${count === 1 ? '1 connection' : `${count} connections`}, ${by}\n`;
+  return `  ${PROTOCOLS[protocol] ?? `protocol ${protocol}`} ${end(from)} -> ${end(to)}${port}, ${count === 1 ? '1 connection' : `${count} connections`}, ${by}`;
 }

@@ -6,6 +6,9 @@ export function jsonText(value: unknown): string {
   return harmless(`${JSON.stringify(value, null, 2)}\n`);
 }
 
+/** The same in one line. */
+export const jsonLine = (value: unknown): string => harmless(JSON.stringify(value));
+
 /** Read alike by tools that still take `yes` and `no` for truth values. */
 export async function yamlText(value: unknown): Promise<string> {
   const { stringify } = await import('yaml');
