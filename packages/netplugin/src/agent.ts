@@ -12,6 +12,7 @@ import { followNames } from './dns.js';
 import { keepDoorkeeper } from './doorkeeper.js';
 import { type DriverContext, forgetEndpoint, forgetNetwork, forgetReservation } from './driver/context.js';
 import { Routes } from './driver/routes.js';
+import { resumeMoves } from './driver/sandbox-routes.js';
 import { Sandboxes } from './driver/sandboxes.js';
 import { DriverServer } from './driver/server.js';
 import { Flows } from './flows/flows.js';
@@ -194,6 +195,7 @@ export async function setUpAgent(config: Config, log: Logger, lifecycle: Lifecyc
     .add({ name: 'MTUs', start: () => mtus.start(), stop: () => mtus.stop() })
     .add({ name: 'flows', start: () => flows.start(), stop: () => flows.stop() })
     .add({ name: 'outbox', start: () => resumeOutbox(context), stop: () => outbox.stop() })
+    .add({ name: 'routes', start: () => resumeMoves(context) })
     .add({
       name: 'netmaster stream',
       start: () => cluster.start(),

@@ -11,9 +11,9 @@ const DELAYS_MS = [50, 200, 1_000, 5_000];
 export class Routes implements SandboxRoutes {
   readonly #log: Logger;
   readonly #sandboxes: Pick<Sandboxes, 'find'>;
-  readonly #endpoints: Pick<LocalState['endpoints'], 'get'>;
+  readonly #endpoints: Pick<LocalState['endpoints'], 'get' | 'setAnyway'>;
 
-  constructor(log: Logger, sandboxes: Pick<Sandboxes, 'find'>, endpoints: Pick<LocalState['endpoints'], 'get'>) {
+  constructor(log: Logger, sandboxes: Pick<Sandboxes, 'find'>, endpoints: Pick<LocalState['endpoints'], 'get' | 'setAnyway'>) {
     this.#log = log;
     this.#sandboxes = sandboxes;
     this.#endpoints = endpoints;
@@ -34,11 +34,21 @@ export class Routes implements SandboxRoutes {
         await link.ip('route', 'replace', `${DNS_SERVICE_IP}/32`, 'dev', link.name, 'scope', 'link');
         fault = '';
         // The old interface may have gone only now, and the route with it: `replace` a second later is harmless.
-        if (delay >= 1_000) return;
+        if (delay < 1_000) continue;
+        this.#done(endpoint.endpointId);
+        return;
       } catch (error) {
         fault = error instanceof Error ? error.message : String(error);
       }
     }
+    // The next agent tries again.
     if (fault !== '') this.#log.warn({ sandboxKey, reason: fault }, 'the route to the DNS service could not be moved inside a container');
+  }
+
+  #done(endpointId: string): void {
+    const record = this.#endpoints.get(endpointId);
+    if (record?.routeDue !== true) return;
+    const { routeDue: _due, ...rest } = record;
+    this.#endpoints.setAnyway(endpointId, rest);
   }
 }

@@ -95,6 +95,8 @@ export const endpointRecord = z.object({
   mtu: z.number().int().optional(),
   /** This interface carries the route to the DNS service address in its sandbox. */
   dnsRoute: z.boolean().optional(),
+  /** … from another interface that has left, and is not known to have got here yet. */
+  routeDue: z.boolean().optional(),
   published: z.array(publishedPort).optional(),
 });
 export type EndpointRecord = z.infer<typeof endpointRecord>;
