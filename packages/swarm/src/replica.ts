@@ -12,8 +12,11 @@ import { printJson } from './json.js';
 const ELECTION_WAIT_MS = 25_000;
 const LOCAL = /\/(?:_ping|info|metrics)(?:\?|$)/;
 
+/** What a replica has to know of the election. */
+type Leadership = Pick<Election, 'leading' | 'leader' | 'advertise'>;
+
 /** A replica hands everything but `_ping`, `info` and `metrics` to the primary, streams and upgrades included. */
-export function divertTo(election: Election, tls: ServerTls | undefined) {
+export function divertTo(election: Leadership, tls: ServerTls | undefined) {
   return (request: IncomingMessage, target: ServerResponse | { socket: Socket; head: Buffer }): boolean => {
     if (election.leading || LOCAL.test(request.url ?? '')) return false;
     void forward(election, tls, request, target);
@@ -22,7 +25,7 @@ export function divertTo(election: Election, tls: ServerTls | undefined) {
 }
 
 async function forward(
-  election: Election,
+  election: Leadership,
   tls: ServerTls | undefined,
   request: IncomingMessage,
   target: ServerResponse | { socket: Socket; head: Buffer },
@@ -74,7 +77,7 @@ async function forward(
 }
 
 /** The primary's address; waits a little while none is known, as during an election. */
-async function primaryOf(election: Election, request: IncomingMessage): Promise<string | undefined> {
+async function primaryOf(election: Leadership, request: IncomingMessage): Promise<string | undefined> {
   const deadline = Date.now() + ELECTION_WAIT_MS;
   while (Date.now() < deadline && !request.socket.destroyed) {
     if (election.leader !== '' && (election.leader !== election.advertise || election.leading)) return election.leader;

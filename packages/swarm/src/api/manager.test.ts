@@ -9,6 +9,7 @@ import { Watchdog } from '../cluster/watchdog.js';
 import { skewOf } from '../engine/view.js';
 import { isObject, type Json, parseJson, stringAt } from '../json.js';
 import { Log } from '../log.js';
+import { divertTo } from '../replica.js';
 import { FILTERS } from '../scheduler/filters.js';
 import { EventHub, withNode } from './event-hub.js';
 import { createApiServer } from './server.js';
@@ -151,34 +152,42 @@ async function manager(engines: readonly Engine[]) {
   cluster.listen({ onEvent: (engine, event) => events.publish(withNode(engine, event)) });
   for (const engine of engines) await engine.start();
   cluster.setMembers(engines.map(({ port }) => `127.0.0.1:${port}`));
-  const server = createApiServer({
+  const options = {
     manager: {
       cluster,
       log,
       events,
       experimental: false,
-      role: () => ({ role: 'primary' }),
+      role: () => ({ role: 'primary' as const }),
       setDrained: () => Promise.resolve([]),
       refreshOnNodeFilter: false,
       containerNameRefreshFilter: '',
     },
     cors: false,
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  };
+  const serve = async (server: Server): Promise<number> => {
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    ends.push(() => {
+      server.close();
+      server.closeAllConnections();
+    });
+    return (server.address() as AddressInfo).port;
+  };
+  const port = await serve(createApiServer(options));
   ends.push(() => {
-    server.close();
-    server.closeAllConnections();
     cluster.close();
     for (const engine of engines) engine.stop();
   });
   await vi.waitFor(() => expect(cluster.healthyEngines.length).toBe(engines.length), PATIENCE_MS);
-  const { port } = server.address() as AddressInfo;
+  /** Port of a manager that hands everything to the one at this address. */
+  const replica = (leader = `127.0.0.1:${port}`) =>
+    serve(createApiServer({ ...options, divert: divertTo({ leading: false, leader, advertise: 'replica:1' }, undefined) }));
   const ask = async (path: string, options: RequestInit = {}) => {
     const answer = await fetch(`http://127.0.0.1:${port}${path}`, options);
     return { status: answer.status, body: await answer.text() };
   };
-  return { cluster, lines, port, ask };
+  return { cluster, lines, port, replica, ask };
 }
 
 /** All that a connection says until `word` or its end. */
@@ -250,13 +259,15 @@ test('a client that still sends its body reads why it was refused', async () => 
     return true;
   };
   engine.hold('c');
-  const { port } = await manager([engine]);
+  const { port, replica } = await manager([engine]);
   const arguments_ = encodeURIComponent('{"constraint:node":"=e9"}');
-  for (const [line, answer] of [
-    [`POST /v1.41/build?buildargs=${arguments_}`, 'Unable to find a node'],
-    ['PUT /v1.41/containers/c/archive?path=/x', 'no, never'],
+  for (const [port_, line, answer] of [
+    [port, `POST /v1.41/build?buildargs=${arguments_}`, 'Unable to find a node'],
+    [port, 'PUT /v1.41/containers/c/archive?path=/x', 'no, never'],
+    [await replica(), `POST /v1.41/build?buildargs=${arguments_}`, 'Unable to find a node'],
+    [await replica('127.0.0.1:9'), `POST /v1.41/build?buildargs=${arguments_}`, 'Unable to reach primary cluster manager'],
   ] as const) {
-    const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    const client = connect({ port: port_, host: '127.0.0.1', allowHalfOpen: true });
     client.write(`${line} HTTP/1.1\r\nHost: m\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n`);
     const errors: string[] = [];
     client.on('error', (error) => errors.push(error.message));
