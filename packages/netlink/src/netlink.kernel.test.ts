@@ -50,6 +50,22 @@ describe('links', () => {
     expect(handle.link('cva')).toMatchObject({ kind: 'veth', mtu: 1450, group: 4711, alias: 'contiv:test', up: true, elsewhere: false });
   });
 
+  it('makes interfaces where there is no IPv6, which then gives them no address either', () => {
+    // As with all of them on a kernel with ipv6.disable=1: the kernel gives one that is too narrow for IPv6 (RFC 8200 §5) none of it.
+    handle.addLink({
+      kind: 'veth',
+      name: 'cva',
+      mtu: 1200,
+      alias: 'contiv:test',
+      noLinkLocal: true,
+      peer: { name: 'cpa', mtu: 1200, up: true, noLinkLocal: true },
+    });
+    expect(ip('link', 'show', 'cva')[0]?.inet6_addr_gen_mode).toBeUndefined();
+    expect(handle.link('cva')?.alias).toBe('contiv:test');
+    expect(handle.link('cpa')?.up).toBe(true);
+    expect(() => handle.setLink(9999, { noLinkLocal: true })).toThrow(expect.objectContaining({ code: 'ENODEV' }));
+  });
+
   it('makes an external vxlan device', () => {
     handle.addLink({ kind: 'vxlan', name: 'vx', port: 8472, external: true, up: true });
     const [link] = ip('link', 'show', 'vx');

@@ -95,6 +95,17 @@ export class Netlink {
 
   /** Changes an interface. The index may be 0 where `name` finds it. */
   setLink(index: number, settings: LinkSettings): void {
+    const { noLinkLocal, ...others } = settings;
+    try {
+      this.#change(index, settings);
+    } catch (error) {
+      // Without IPv6, on the interface or on the whole host (ipv6.disable=1), the kernel gives no such address anyway.
+      if (noLinkLocal !== true || !isRefused(error, 'EAFNOSUPPORT')) throw error;
+      this.#change(index, others);
+    }
+  }
+
+  #change(index: number, settings: LinkSettings): void {
     const { flags, mask } = linkFlags(settings);
     this.#socket.change(`change interface ${index}`, RTM.newLink, 0, linkBody(index, flags, mask), settingAttributes(settings));
   }
