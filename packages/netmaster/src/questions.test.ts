@@ -1,14 +1,17 @@
 /** Questions to agents: through streams here and at other masters, in pieces, with an end for every host whatever happens to it. */
+import { once } from 'node:events';
 import http from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { type DoctorAnswer, streamLine } from '@contiv/model';
 import { freePort, MemoryStore } from '@contiv/store';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { keys } from './core/records.js';
 import type { HostAnswer } from './effects/questions.js';
 import { startTestMaster, type TestMaster } from './test-support.js';
 
 const closing: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
+  vi.useRealTimers();
   for (const close of closing.splice(0).toReversed()) await close();
 });
 
@@ -279,4 +282,36 @@ test('whom a staged policy concerns is not told as all there is where hosts reco
   await a.answer(id, [{ records: [], leftOut: 2 }], true);
   const reason = '9 connections since its agent began are beyond what it records';
   expect((await asked).body).toMatchObject({ examined: 0, missing: [{ host: 'a', reason }] });
+});
+
+test('a master that hangs is given up, and who follows hears of the hosts that are connected there', async () => {
+  const { m } = await master(store);
+  await m.post('/agent/v1/hosts/b', { vtepIp: '192.168.2.2', control: 'x:1', vxlanPort: 8472, mtu: 1500, version: '2.0.0' });
+  let asked = 0;
+  const hanging = http.createServer((_request, response) => {
+    asked++;
+    response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+    response.write(`${JSON.stringify({ host: 'b', chunk: rules('1') })}\n`);
+  });
+  hanging.listen(0, '127.0.0.1');
+  await once(hanging, 'listening');
+  closing.push(() => {
+    hanging.closeAllConnections();
+    hanging.close();
+  });
+  const address = `127.0.0.1:${(hanging.address() as AddressInfo).port}`;
+  const record = { ...[...m.master.context.mirror.state.all('master')][0]?.record, id: 'other', address };
+  const puts = [keys.alive('b'), keys.master('other')].map((put, i) => ({ put, value: JSON.stringify([{ master: 'other' }, record][i]) }));
+  await store.txn([], puts);
+  await eventually(() => (m.master.context.mirror.state.alive('b') ? true : undefined));
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const { done, got } = ask(m, undefined, ['b']);
+  while (got.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  await vi.advanceTimersByTimeAsync(16_000);
+  const error = `netmaster at ${address}, where it is connected, does not pass the question on (it has said nothing for 15 s)`;
+  expect(await done).toEqual([
+    { host: 'b', chunk: rules('1') },
+    { host: 'b', end: true, error },
+  ]);
+  expect(asked).toBe(1);
 });

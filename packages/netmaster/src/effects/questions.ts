@@ -24,6 +24,8 @@ const MAX_AWAITED = 64;
 const MAX_QUEUED = 1_024;
 /** A piece, and whose it is. */
 const MAX_LINE = MAX_ANSWER_POST + 1_024;
+/** A master that passes answers on sends something every 5 s; after this it hangs. */
+const SILENCE_MS = 15_000;
 /** An agent that waits for room hears so often that somebody is there. */
 const RECEIPT_MS = 2_000;
 
@@ -166,6 +168,13 @@ export class Questions {
     take: (host: string, post: AnswerPost) => Promise<boolean>,
   ): Promise<void> {
     let fault = 'the netmaster it is connected to ended the answer';
+    const silence = new AbortController();
+    let timer: NodeJS.Timeout | undefined;
+    const heard = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => silence.abort(new Error(`it has said nothing for ${SILENCE_MS / 1_000} s`)), SILENCE_MS);
+    };
+    heard();
     try {
       const headers = { 'content-type': 'application/json', accept: 'application/x-ndjson' };
       const response = await fetch(`http://${address}/agent/v1/questions`, {
@@ -173,27 +182,32 @@ export class Questions {
         headers,
         body: JSON.stringify(question),
         redirect: 'error',
-        signal,
+        signal: AbortSignal.any([signal, silence.signal]),
       });
       if (response.status !== 200 || !response.body) throw new Error(`it answers ${response.status}`);
-      for await (const text of linesOf(response.body)) {
+      for await (const text of linesOf(response.body, heard)) {
+        // How long the asker takes is not the master's silence.
+        clearTimeout(timer);
         const answer = hostAnswer.parse(JSON.parse(text));
-        if (!question.hosts.includes(answer.host)) continue;
         const post = 'end' in answer ? { chunks: [], end: true, error: answer.error } : { chunks: [answer.chunk], end: false };
-        await take(answer.host, { host: answer.host, ...post });
+        if (question.hosts.includes(answer.host)) await take(answer.host, { host: answer.host, ...post });
+        heard();
       }
     } catch (error) {
       if (signal.aborted) return;
       fault = `netmaster at ${address}, where it is connected, does not pass the question on (${error instanceof Error ? error.message : String(error)})`;
+    } finally {
+      clearTimeout(timer);
     }
     for (const host of question.hosts) await take(host, { host, chunks: [], end: true, error: fault });
   }
 }
 
-async function* linesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<string, void, undefined> {
+async function* linesOf(body: ReadableStream<Uint8Array>, heard: () => void): AsyncGenerator<string, void, undefined> {
   const decoder = new TextDecoder();
   let rest = '';
   for await (const bytes of body) {
+    heard();
     const parts = (rest + decoder.decode(bytes, { stream: true })).split('\n');
     rest = parts.pop() ?? '';
     if (rest.length > MAX_LINE) throw new Error('a line of its answer is too long');
