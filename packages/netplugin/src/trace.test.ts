@@ -155,6 +155,20 @@ describe('a trace', () => {
     expect(stagesOf(evaluate(denying, question(a, endpoint(3), endpoint(3).ip)))).toBe('source address route policy!');
   });
 
+  it('works out the rules of a group once, however many of its containers are traced to', () => {
+    const others = Array.from({ length: 8 }, (_, n) => endpoint(n + 2, { group: 'db' }));
+    const list = [{ key: 'blue:p1:1', tenant: 'blue', policy: 'p1', way: 'in', priority: 1, deny: true } as const];
+    const mirror = mirrorWith([endpoint(1), ...others], list);
+    let reads = 0;
+    mirror.rules.values = () => {
+      reads++;
+      return new Map(mirror.rules).values();
+    };
+    for (const to of others) expect(stagesOf(evaluate(mirror, question(endpoint(1), to, to.ip)))).toBe('source address route policy!');
+    // Those of the caller's, and those of the called ones.
+    expect(reads).toBe(2);
+  });
+
   it('says where the tables make something else of it, and how to mend that', () => {
     const [a, b] = [endpoint(1), endpoint(2)];
     const intent = evaluate(mirrorWith([a, b]), question(a, b, b.ip));

@@ -11,6 +11,7 @@ import type {
   TenantState,
 } from '../wire/agent.js';
 
+/** Of one moment: what is worked out from it is kept with it. */
 export interface TraceView {
   readonly global: Pick<GlobalState, 'fwdMode'> | undefined;
   readonly hosts: ReadonlyMap<string, HostState>;
