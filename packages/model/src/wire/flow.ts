@@ -55,6 +55,7 @@ export const flowFilter = z.object({
   from: name.optional(),
   to: name.optional(),
   verdict: z.enum(['allow', 'deny']).optional(),
+  /** IANA's number; ICMP is that of both families, as in rules. */
   protocol: z.number().int().min(0).max(255).optional(),
   /** Of the called one. */
   port: z.number().int().min(1).max(65_535).optional(),
@@ -93,12 +94,15 @@ export const flowLine = z.union([
 ]);
 export type FlowLine = z.infer<typeof flowLine>;
 
+const ICMP = 1;
+const ICMPV6 = 58;
+
 /** Is the record one of those that are wanted? */
 export function flowMatches(filter: FlowFilter, flow: FlowRecord): boolean {
   return (
     (filter.tenant === undefined || flow.tenant === filter.tenant) &&
     (filter.verdict === undefined || flow.verdict === filter.verdict) &&
-    (filter.protocol === undefined || flow.protocol === filter.protocol) &&
+    (filter.protocol === undefined || flow.protocol === filter.protocol || (filter.protocol === ICMP && flow.protocol === ICMPV6)) &&
     (filter.port === undefined || flow.dst.port === filter.port) &&
     (filter.since === undefined || flow.time >= filter.since) &&
     (filter.from === undefined || isPeer(filter.from, flow.src)) &&

@@ -18,11 +18,18 @@ export function duration(text: string): number {
   return Number(digits) * unitMs;
 }
 
+/** Names that the table has besides those of rules. */
+const NAMES: ReadonlyMap<string, number> = new Map([
+  ['icmp6', 58],
+  ['icmpv6', 58],
+  ['sctp', 132],
+]);
+
 /** `tcp/443`, `tcp`, `icmp`, `132/80`. */
 export function service(text: string): { protocol?: number; port?: number } {
   if (text === '') return {};
   const [name = '', digits, ...more] = text.split('/');
-  const protocol = protocolNumber(name.toLowerCase());
+  const protocol = NAMES.get(name.toLowerCase()) ?? protocolNumber(name.toLowerCase());
   const port = digits === undefined ? undefined : Number(digits);
   const badPort = digits !== undefined && (!/^\d{1,5}$/.test(digits) || port === 0 || Number(digits) > 65_535);
   if (protocol === undefined || badPort || more.length > 0)

@@ -2,7 +2,7 @@ import type { FlowRecord, ObjectChange } from '@contiv/model';
 import { describe, expect, it } from 'vitest';
 import { duration, service } from '../commands/flows.js';
 import { changeLines } from './changes.js';
-import { amount, flowTable, flowText, ofOtherDays } from './flows.js';
+import { amount, flowTable, flowText, ofOtherDays, serviceText } from './flows.js';
 import { longest } from './table.js';
 import { compared, topRows, topTable } from './top.js';
 
@@ -91,13 +91,19 @@ describe('flows', () => {
   it('times and services are read as they are typed', () => {
     expect([duration('90s'), duration('5m'), duration('2h'), duration('1d')]).toEqual([90_000, 300_000, 7_200_000, 86_400_000]);
     for (const bad of ['', '5', 'm', '5 m', '-5m', '5w']) expect(() => duration(bad), bad).toThrow(/^Invalid time/);
+    // What the table prints can be asked for.
+    expect([1, 58, 132].map((protocol) => service(serviceText({ protocol, dst: { ip: '', port: 0 } })))).toEqual([
+      { protocol: 1 },
+      { protocol: 58 },
+      { protocol: 132 },
+    ]);
     expect([service('tcp/443'), service('ICMP'), service('132/80'), service('')]).toEqual([
       { protocol: 6, port: 443 },
       { protocol: 1 },
       { protocol: 132, port: 80 },
       {},
     ]);
-    for (const bad of ['443', 'tcp/', 'tcp/0', 'tcp/65536', 'foo/1', 'tcp/1/2'])
+    for (const bad of ['443', 'tcp/', 'tcp/0', 'tcp/65536', 'foo/1', 'tcp/1/2', 'constructor'])
       if (bad !== '443') expect(() => service(bad), bad).toThrow(/^Invalid service/);
     expect(() => service('443')).toThrow(/^Invalid service/);
     expect([amount(0), amount(999), amount(1_234), amount(45_678), amount(7_000_000_000)]).toEqual(['0', '999', '1.2k', '46k', '7.0G']);

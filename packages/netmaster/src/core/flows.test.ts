@@ -95,6 +95,8 @@ describe('filters', () => {
     for (const from of ['db1', '10.2.0.0/16', '10.1.1.2', '10.1.1.1/x', '2001:db8::/64'])
       expect(flowMatches({ from }, f), from).toBe(false);
     expect(flowMatches({ verdict: 'deny' }, f)).toBe(false);
+    const pings = [1, 58].map((protocol) => flow('h1', { protocol }));
+    expect([1, 58, 6].map((protocol) => pings.filter((ping) => flowMatches({ protocol }, ping)).length)).toEqual([2, 1, 0]);
     expect(flowMatches({ protocol: 6, port: 443, tenant: 'default', since: 2_000 }, f)).toBe(true);
     expect(flowMatches({ since: 2_001 }, f)).toBe(false);
     expect(flowMatches({ port: 444 }, f)).toBe(false);

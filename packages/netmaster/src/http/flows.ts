@@ -28,7 +28,7 @@ const query = z.object({
   from: name.optional(),
   to: name.optional(),
   verdict: z.enum(['allow', 'deny']).optional(),
-  /** Number by IANA. */
+  /** Number by IANA; ICMP is that of both families. */
   protocol: z.coerce.number().int().min(0).max(255).optional(),
   /** Of the called one. */
   port: z.coerce.number().int().min(1).max(65_535).optional(),
