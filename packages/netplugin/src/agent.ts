@@ -59,6 +59,7 @@ export interface AgentParts {
   readonly hostSync: HostSync;
   readonly infra: InfraNetworks;
   readonly dns: NameServer;
+  readonly flows: Flows;
 }
 
 /** Builds the agent and adds its parts to the life cycle, in the order in which they start. */
@@ -173,6 +174,7 @@ export async function setUpAgent(config: Config, log: Logger, lifecycle: Lifecyc
     hostSync,
     infra,
     dns,
+    flows,
   };
   exportMetrics(metrics, parts);
   const rest = new RestServer(

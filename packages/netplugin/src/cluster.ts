@@ -36,6 +36,8 @@ export interface ClusterOptions {
 /** The snapshot on disk is replaced when no change has come for so long, or when the first one is so old: large ones take a while to write. */
 const SAVE_QUIET_MS = 1_500;
 const SAVE_LATEST_MS = 10_000;
+/** A disk that did not take it is tried again after this. */
+const SAVE_AGAIN_MS = 2_000;
 
 export class Cluster {
   readonly #options: ClusterOptions;
@@ -52,6 +54,7 @@ export class Cluster {
   #faultSince = Date.now();
   #saveTimer: NodeJS.Timeout | undefined;
   #unsavedSince = 0;
+  #unsaved = '';
   #skipped = 0;
 
   constructor(options: ClusterOptions) {
@@ -148,6 +151,11 @@ export class Cluster {
     return this.#faultSince;
   }
 
+  /** Why the snapshot cannot be kept on disk, empty while it can. */
+  get unsaved(): string {
+    return this.#unsaved;
+  }
+
   get skippedLines(): number {
     return this.#skipped;
   }
@@ -194,8 +202,15 @@ export class Cluster {
     if (!this.#complete) return;
     try {
       writeAtomically(this.#file, serialiseMirror(this.#mirror));
+      this.#unsaved = '';
     } catch (err) {
-      this.#options.log.error({ err, file: this.#file }, 'cannot keep the snapshot on disk; a restart without netmaster would not find it');
+      if (this.#unsaved === '')
+        this.#options.log.error(
+          { err, file: this.#file },
+          'cannot keep the snapshot on disk; a restart without netmaster would not find it',
+        );
+      this.#unsaved = err instanceof Error ? err.message : String(err);
+      this.#saveTimer = setTimeout(() => this.#save(), SAVE_AGAIN_MS).unref();
     }
   }
 }

@@ -79,6 +79,11 @@ export class Flows {
     return this.#kernelLeft() - this.#leftAtStart + this.#table.left + (this.#options.log?.lost ?? 0);
   }
 
+  /** Why what ends cannot be written, empty while it can. */
+  get fault(): string {
+    return this.#options.log?.fault ?? '';
+  }
+
   start(): void {
     const on = this.#options.log !== undefined;
     this.#options.source.limit(on ? LIMITS : undefined);
@@ -169,7 +174,7 @@ export class Flows {
       this.#unreadable = true;
     }
     this.#options.log?.flush();
-    const fault = this.#options.log?.fault ?? '';
+    const { fault } = this;
     if (fault !== '' && !this.#unwritable)
       this.#options.logger.error({ reason: fault }, 'records of connections cannot be written and are lost until they can');
     this.#unwritable = fault !== '';

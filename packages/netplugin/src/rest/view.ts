@@ -11,7 +11,7 @@ import type { AgentStatus } from './status.js';
 const NEARLY_FULL = 0.9;
 
 export function statusOf(parts: AgentParts): AgentStatus {
-  const { config, cluster, datapath, dataplane, context, outbox, dockerNetworks, follower, driver, dns, hostSync, infra } = parts;
+  const { config, cluster, datapath, dataplane, context, outbox, dockerNetworks, follower, driver, dns, flows, hostSync, infra } = parts;
   const { mirror } = cluster;
   const perHost = new Map<string, number>();
   for (const endpoint of mirror.endpoints.values()) perHost.set(endpoint.host, (perHost.get(endpoint.host) ?? 0) + 1);
@@ -30,6 +30,8 @@ export function statusOf(parts: AgentParts): AgentStatus {
     ...dockerNetworks.errors.values(),
     ...hostSync.errors,
     ...(infra.fault === '' ? [] : [infra.fault]),
+    ...(cluster.unsaved === '' ? [] : [cluster.unsaved]),
+    ...(flows.fault === '' ? [] : [`records of connections are lost, for they cannot be written: ${flows.fault}`]),
     ...uplinkProblems(uplinks),
     ...portProblems(config.vxlanPort, others),
     ...mtuProblems({ mtu: datapath.containerMtu + overhead(config.vtepIp), uplinkMtu: datapath.vlanMtu }, others),
