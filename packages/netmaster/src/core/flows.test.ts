@@ -2,7 +2,7 @@ import type { FlowRecord } from '@contiv/model';
 import { flowMatches } from '@contiv/model';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { hasTwin, mergeAll, TwinWait } from './flows.js';
+import { Gathered, hasTwin, mergeAll, TwinWait } from './flows.js';
 
 const flow = (host: string, more: Partial<FlowRecord> = {}): FlowRecord => ({
   hosts: [host],
@@ -53,6 +53,14 @@ describe('twins', () => {
     const began = performance.now();
     expect(mergeAll(records, 100_000)).toHaveLength(20_000);
     expect(performance.now() - began).toBeLessThan(5_000);
+  });
+
+  it('of a host with more than fits it is said once', () => {
+    const gathered = new Gathered(3);
+    const piece = [flow('h1'), flow('h1')];
+    expect(['h1', 'h1', 'h1', 'h2', 'h2'].map((host) => gathered.add(host, piece))).toEqual([false, true, false, true, false]);
+    expect(gathered.add('h3', [])).toBe(false);
+    expect(gathered.records).toHaveLength(3);
   });
 
   it('in a stream the first waits a little, and whoever has no twin does not', () => {

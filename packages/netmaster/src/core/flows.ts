@@ -67,6 +67,26 @@ function merged(records: readonly FlowRecord[]): FlowRecord[] {
   return all.map(({ record }) => record);
 }
 
+/** What hosts tell, up to a bound. */
+export class Gathered {
+  readonly records: FlowRecord[] = [];
+  readonly #max: number;
+  readonly #cut = new Set<string>();
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  /** Is the host the next one of whose records not all fit? Of each it is told once. */
+  add(host: string, records: readonly FlowRecord[]): boolean {
+    const room = this.#max - this.records.length;
+    for (const record of records.slice(0, room)) this.records.push(record);
+    if (records.length <= room || this.#cut.has(host)) return false;
+    this.#cut.add(host);
+    return true;
+  }
+}
+
 /** Everything hosts have recorded, twins made one, by time: the newest `limit` of those that are over, and all that go on. */
 export function mergeAll(records: readonly FlowRecord[], limit: number): FlowRecord[] {
   const all = merged(records);

@@ -2,7 +2,7 @@
 import { type FlowFilter, type FlowLine, type FlowRecord, flowLine } from '@contiv/model';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { connectionOf, mergeAll, TwinWait } from '../core/flows.js';
+import { connectionOf, Gathered, mergeAll, TwinWait } from '../core/flows.js';
 import { Channel } from '../effects/channel.js';
 import type { Context } from './context.js';
 import { sendLines } from './ndjson.js';
@@ -61,20 +61,18 @@ async function* lines(context: Context, wanted: Query, signal: AbortSignal): Asy
   const news = wanted.follow ? following(context, wanted, signal) : undefined;
   const told = new Set<string>();
   try {
-    const records: FlowRecord[] = [];
+    const gathered = new Gathered(MAX_RECORDS);
     const { limit, live = false } = wanted;
     const question = { filter: filterOf(wanted), limit, live };
     for await (const answer of context.questions.ask('flows', question, { deadlineMs: live ? LIVE_MS : HISTORY_MS, signal })) {
       const { host } = answer;
       if ('chunk' in answer) {
-        const room = MAX_RECORDS - records.length;
-        records.push(...answer.chunk.records.slice(0, Math.max(0, room)));
+        const isCut = gathered.add(host, answer.chunk.records);
         if (answer.chunk.leftOut > 0) yield { type: 'left-out', host, records: answer.chunk.leftOut };
-        if (answer.chunk.records.length > room)
-          yield { type: 'missing', host, reason: 'more records than one answer takes; ask for fewer' };
+        if (isCut) yield { type: 'missing', host, reason: 'more records than one answer takes; ask for fewer' };
       } else if (answer.error !== undefined) yield { type: 'missing', host, reason: answer.error };
     }
-    for (const flow of mergeAll(records, limit)) {
+    for (const flow of mergeAll(gathered.records, limit)) {
       yield { type: 'flow', flow };
       told.add(momentOf(flow));
     }
