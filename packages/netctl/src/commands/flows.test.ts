@@ -29,3 +29,13 @@ test('top that prints once says it beside its table, once', async () => {
   expect(out).toMatch(/^Bit\/s .*\n-+ .*\n$/);
   expect(err).toBe(said('h1'));
 });
+
+test('what was left out is said of all the time before, and then of what happens', async () => {
+  const leftOut = { type: 'left-out', host: 'h1', records: 7 };
+  const body = [leftOut, { type: 'now' }, leftOut].map((line) => `${JSON.stringify(line)}\n`).join('');
+  server.on('GET /api/v1/flows?limit=100&follow=true', { type: 'application/x-ndjson', body });
+  const { err } = await netctl(['--netmaster', server.url, 'flows', '-f']);
+  expect(err).toBe(
+    'host h1: 7 records since its agent began were left out, more than it records\nhost h1: 7 records were left out, more than it records\n',
+  );
+});

@@ -50,10 +50,11 @@ function lastOf(flags: Values): number {
   return last;
 }
 
-/** What is not there, as lines that are said beside the records and not among them. */
-function missingText(line: FlowLine): string {
+/** What is not there, as lines that are said beside the records and not among them. @param isNow it is about what happens now, not about all that was. */
+function missingText(line: FlowLine, isNow = false): string {
   if (line.type === 'missing') return `${printable(`host ${line.host}: ${line.reason}; flows of it are missing`)}\n`;
-  if (line.type === 'left-out') return `${printable(`host ${line.host}: ${line.records} records were left out, more than it records`)}\n`;
+  if (line.type === 'left-out')
+    return `${printable(`host ${line.host}: ${line.records} records${isNow ? '' : ' since its agent began'} were left out, more than it records`)}\n`;
   return '';
 }
 
@@ -75,7 +76,7 @@ export const flows: Run = async (session) => {
   const past: FlowRecord[] = [];
   let isNow = false;
   for await (const line of (await session.client()).flows(query)) {
-    if (line.type === 'missing' || line.type === 'left-out') io.err(missingText(line));
+    if (line.type === 'missing' || line.type === 'left-out') io.err(missingText(line, isNow));
     if (line.type === 'flow' && session.structured) session.line(jsonLine(line.flow));
     else if (line.type === 'flow' && isNow) session.line(flowText(line.flow, room));
     else if (line.type === 'flow') past.push(line.flow);
