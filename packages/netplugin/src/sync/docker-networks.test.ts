@@ -1,6 +1,7 @@
 /** Networks of `docker network create`, in the moments between Docker and netmaster. */
 import { serveEngine } from '@contiv/docker/testing';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { NetworkDriver } from '../driver/networks.js';
 import { openRig } from '../testing/rig.js';
 import { DockerNetworks } from './docker-networks.js';
 
@@ -147,4 +148,34 @@ test('what a Docker network stands for is what it was made for, whatever the dri
   await expect.poll(() => [groupOf(ids.web), groupOf(ids.db)]).toEqual(['web', 'db']);
   await expect.poll(() => told).toContain('POST /v1.41/networks/create');
   expect(told.filter((line) => line.startsWith('DELETE'))).toEqual([]);
+});
+
+test('a network of docker network create gets its name while hundreds of others are still to be made', async () => {
+  const ALL = 60;
+  const made: string[] = [];
+  let listed: { Id: string; Name: string }[] = [];
+  const { engine, close } = await serveEngine((path, res, method) => {
+    if (method === 'GET') res.end(JSON.stringify(path.includes('/networks') ? listed.map((one) => ({ ...one, Driver: 'netplugin' })) : []));
+    else
+      setTimeout(() => {
+        const Id = `made-${made.length}`;
+        made.push(Id);
+        res.end(JSON.stringify({ Id }));
+      }, 30);
+  });
+  const networks = new DockerNetworks(engine, rig.context, 'netplugin');
+  cleanups.push(close, () => networks.stop());
+  for (let i = 0; i < ALL; i++) rig.master.addNetwork('default', `n${i}`, `10.8.${i}.0`);
+  await expect.poll(() => rig.cluster.mirror.networks.size).toBe(ALL);
+  const context = { ...rig.context, nudge: () => networks.soon() };
+  networks.soon();
+  await expect.poll(() => made.length).toBeGreaterThan(0);
+  listed = [{ Id: ID, Name: 'proj_net' }];
+  await new NetworkDriver(context).create({
+    NetworkID: ID,
+    IPv4Data: [{ AddressSpace: 'LocalDefault', Pool: '10.9.0.0/24', Gateway: '' }],
+  });
+  await expect.poll(() => rig.state.networks.get(ID)?.dockerName).toBe('proj_net');
+  expect(made.length).toBeLessThan(ALL / 2);
+  await expect.poll(() => made.length).toBeGreaterThanOrEqual(ALL);
 });

@@ -17,6 +17,8 @@ import { Loop } from './loop.js';
 
 /** A Docker network the engine does not list (yet) may still be in the making. */
 const GRACE_MS = 30_000;
+/** An engine lists a network this long after the driver has made it, or it never will. */
+const LISTED_MS = 2_000;
 /** How long the stream may take to bring a network just made. */
 const STREAM_GRACE_MS = 10_000;
 
@@ -80,6 +82,7 @@ export class DockerNetworks {
 
   /** Answers whether everything is as it should be. */
   async #reconcile(): Promise<boolean> {
+    const began = Date.now();
     // Before the list: one that a store without answer has made short is not to be believed.
     const away = await this.#storeAway();
     const all = await this.#engine.networks();
@@ -97,7 +100,7 @@ export class DockerNetworks {
       );
     else if (this.#cluster.synced) {
       await this.#forgetUnfinished(all, errors);
-      await this.#agree(all, ours, errors);
+      await this.#agree(all, ours, began, errors);
     }
     this.#errors = errors;
     return errors.size === 0;
@@ -229,13 +232,22 @@ export class DockerNetworks {
     log.info({ tenant, network: ref.network, dockerName }, 'network named');
   }
 
-  async #agree(all: readonly EngineNetwork[], ours: readonly EngineNetwork[], errors: Map<string, string>): Promise<void> {
+  /** @param began when the round did, before the engine was asked. */
+  async #agree(all: readonly EngineNetwork[], ours: readonly EngineNetwork[], began: number, errors: Map<string, string>): Promise<void> {
     const { state, scope, host } = this.#context;
     const want = wantedNetworks(this.#cluster.mirror, this.#driver);
     const have = new Map<string, EngineNetwork>();
     const mayChange = scope === 'local' || isCreator(this.#cluster.mirror, host);
     const surplus = new Set(doubles(ours, (id) => state.networks.get(id)));
+    const listed = new Set(ours.map((network) => network.Id));
+    let over = false;
+    // The rest may take minutes, and no container can be in a network that has no name yet.
+    const isOver = (): boolean => {
+      over ||= this.#awaitsName(listed, began);
+      return over;
+    };
     await inParallel(ours, async (network) => {
+      if (isOver()) return;
       const record = state.networks.get(network.Id);
       if (!record || record.deleting) return;
       if (surplus.has(network)) {
@@ -262,11 +274,22 @@ export class DockerNetworks {
     );
     const names = new Map(all.map((network) => [network.Name, network]));
     await inParallel([...want], async ([key, wish]) => {
-      if (have.has(key) || unclear.has(key)) return;
+      if (have.has(key) || unclear.has(key) || isOver()) return;
       if (mayChange) await this.#create(wish, names.get(wish.body.Name), errors);
       // Another agent makes it; its id is learnt from the shared list.
       else this.#loop.soon(500);
     });
+    if (over) this.#loop.soon(100);
+  }
+
+  /** Has a network of `docker network create` come that the round began too early for? */
+  #awaitsName(listed: ReadonlySet<string>, began: number): boolean {
+    return this.#context.state.networks
+      .values()
+      .some(
+        ({ networkId, wish, dockerName, deleting, createdAt }) =>
+          wish && dockerName === undefined && !deleting && !listed.has(networkId) && createdAt > began - LISTED_MS,
+      );
   }
 
   /** The stream may not have brought yet what was just made, under its provisional or its final name. */
