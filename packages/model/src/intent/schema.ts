@@ -47,8 +47,30 @@ const rule = ruleInput
     toNetwork: textOrList(ruleInput.shape.toNetwork),
   })
   .strict();
+type Context = z.core.$RefinementCtx;
+type Path = readonly (string | number)[];
+
+/** Twice the same name is a mistake somebody has to look at. */
+function once(context: Context, items: readonly string[], path: Path, field: string): void {
+  const seen = new Set<string>();
+  for (const [i, name] of items.entries()) {
+    if (seen.has(name)) context.addIssue({ code: 'custom', path: [...path, i, field], message: `${field} ${name} is here twice` });
+    seen.add(name);
+  }
+}
+
 /** Rules alone, as a staged policy is read from a file. */
-export const ruleIntents = z.array(rule, { error: 'rules must be a list' }).max(100_000, 'rules has too many members');
+export const ruleIntents = z
+  .array(rule, { error: 'rules must be a list' })
+  .max(100_000, 'rules has too many members')
+  .superRefine((rules, context) =>
+    once(
+      context,
+      rules.map((r) => r.ruleId),
+      [],
+      'ruleId',
+    ),
+  );
 
 const policy = policyInput
   .omit({ key: true, tenantName: true })
@@ -88,21 +110,15 @@ const document = z.strictObject({
   aciGw: aciGwInput.omit({ key: true, name: true }).strict().optional(),
 });
 
-/** Twice the same name is a mistake somebody has to look at. */
 export const intentSchema = document.superRefine((intent, context) => {
-  const once = (items: readonly string[], path: readonly (string | number)[], field: string) => {
-    const seen = new Set<string>();
-    for (const [i, name] of items.entries()) {
-      if (seen.has(name)) context.addIssue({ code: 'custom', path: [...path, i, field], message: `${field} ${name} is here twice` });
-      seen.add(name);
-    }
-  };
   once(
+    context,
     intent.tenants.map((t) => t.tenantName),
     ['tenants'],
     'tenantName',
   );
   once(
+    context,
     intent.bgps.map((b) => b.hostname),
     ['bgps'],
     'hostname',
@@ -118,13 +134,7 @@ export const intentSchema = document.superRefine((intent, context) => {
       ['appProfiles', 'appProfileName', t.appProfiles.map((p) => p.appProfileName)],
       ['serviceLBs', 'serviceName', t.serviceLBs.map((s) => s.serviceName)],
     ] as const)
-      once(names, at(list), field);
-    for (const [j, p] of t.policies.entries())
-      once(
-        p.rules.map((r) => r.ruleId),
-        [...at('policies'), j, 'rules'],
-        'ruleId',
-      );
+      once(context, names, at(list), field);
   }
 });
 /** A document that was checked: all members are there. */
