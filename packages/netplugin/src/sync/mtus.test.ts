@@ -1,6 +1,9 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { silentLogger } from '@contiv/observe';
 import { afterEach, expect, test, vi } from 'vitest';
-import type { EndpointRecord } from '../state/records.js';
+import { type EndpointRecord, openLocalState } from '../state/records.js';
 import { ContainerMtus } from './mtus.js';
 
 const record = (endpointId: string, mtu?: number): EndpointRecord => ({
@@ -31,7 +34,7 @@ test('containers get a smaller MTU and no larger one, and each is looked at only
   let away = '/sandbox/1';
   let network = 1450;
   mtus = new ContainerMtus({
-    endpoints: { get: (id) => endpoints.get(id), set: (id, r) => void endpoints.set(id, r), values: () => [...endpoints.values()] },
+    endpoints: { get: (id) => endpoints.get(id), setAnyway: (id, r) => void endpoints.set(id, r), values: () => [...endpoints.values()] },
     mtuOf: () => network,
     sandboxes: {
       find: async (sandbox) => {
@@ -67,4 +70,17 @@ test('containers get a smaller MTU and no larger one, and each is looked at only
   const before = looks.length;
   await new Promise((wake) => setTimeout(wake, 50));
   expect(looks).toHaveLength(before);
+});
+
+test('a disk that takes nothing keeps no container from its smaller MTU', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'mtus-'));
+  const { endpoints } = openLocalState(dir, () => undefined);
+  for (const id of ['1', '2']) endpoints.set(id, record(id, 1450));
+  rmSync(dir, { recursive: true });
+  const lowered: string[] = [];
+  const find = async (name: string) => ({ name, mtu: 1450, ip: async () => void lowered.push(name) });
+  mtus = new ContainerMtus({ endpoints, mtuOf: () => 1350, sandboxes: { find }, log: silentLogger(), everyMs: 10 });
+  mtus.start();
+  await vi.waitFor(() => expect(endpoints.values().map(({ mtu }) => mtu)).toEqual([1350, 1350]), 5_000);
+  expect(lowered).toEqual(['/sandbox/1', '/sandbox/2']);
 });

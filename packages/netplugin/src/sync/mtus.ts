@@ -8,7 +8,7 @@ import type { EndpointRecord, LocalState } from '../state/records.js';
 import { Loop } from './loop.js';
 
 export interface ContainerMtusOptions {
-  readonly endpoints: Pick<LocalState['endpoints'], 'get' | 'set' | 'values'>;
+  readonly endpoints: Pick<LocalState['endpoints'], 'get' | 'setAnyway' | 'values'>;
   /** MTU of an endpoint's network on this host; `undefined` while that is not known. */
   readonly mtuOf: (record: EndpointRecord) => number | undefined;
   readonly sandboxes: Pick<Sandboxes, 'find'>;
@@ -65,7 +65,7 @@ export class ContainerMtus {
     }
     this.#told.delete(endpointId);
     const now = endpoints.get(endpointId);
-    if (now) endpoints.set(endpointId, { ...now, mtu });
+    if (now) endpoints.setAnyway(endpointId, { ...now, mtu });
     return true;
   }
 }
