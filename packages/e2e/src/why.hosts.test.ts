@@ -236,16 +236,16 @@ describe('a connection and its reasons', () => {
       key=$(bpftool -j map dump pinned $pin | jq -r '.[].key | join(" ")' | grep '${bytes.join(' ')}' | head -1)
       bpftool map delete pinned $pin key hex $(echo $key | sed 's/0x//g')`;
     // The agent compares its tables every 30 s and might be faster than we are.
-    const command = await eventually('it is found', async () => {
+    await eventually('it is found and mended', async () => {
       await rig.on(CLIENT.host, 'sh', '-c', breakIt);
       const { code, stdout } = await trace(CLIENT.name, SERVER.name, 'tcp/8000');
       expect(stdout).toMatch(/^NOT reachable$/m);
       expect(stdout).toMatch(/^ {2}! the tables of legacy-swarm-master differ from what is configured:\n {6}.*10\.1\.2\.12/m);
       expect(code).toBe(1);
-      return /^ {4}mend: netctl (.*)$/m.exec(stdout)?.[1] ?? '';
+      const command = /^ {4}mend: netctl (.*)$/m.exec(stdout)?.[1] ?? '';
+      expect(command).toBe(`host repair ${CLIENT.host}`);
+      expect(await netctl(...command.split(' '))).toMatch(/10\.1\.2\.12/);
     });
-    expect(command).toBe(`host repair ${CLIENT.host}`);
-    expect(await netctl(...command.split(' '))).toMatch(/10\.1\.2\.12/);
     expect((await trace(CLIENT.name, SERVER.name, 'tcp/8000')).code).toBe(0);
     expect(await rig.docker(CLIENT.host, 'exec', CLIENT.name, 'timeout', '10', 'wget', '-qO-', `http://${SERVER.ip}:8000/ok`)).toBe('ok');
   });
