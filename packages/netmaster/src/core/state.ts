@@ -227,7 +227,8 @@ export class State {
         change(this.networksOfTenant, tenantName);
         this.#indexSubnets(entry, present);
         if (present) this.#tags[encap].set(tag, entry.place.first);
-        else {
+        else if (this.tagOwner(encap, tag) === entry.place.first) {
+          // Unless its next owner became known first: where history was lost, what is gone is found last.
           this.#tags[encap].delete(tag);
           this.#tagHints[encap] = Math.min(this.#tagHints[encap], tag);
         }
