@@ -329,10 +329,13 @@ it('a container comes and goes without a whole apply', async () => {
   await pair.workers.two.call('upsertEndpoint', { ...endpointOf(added.port), at: { vtep: VTEPS[4].one } });
   expect(await added.ping('10.1.0.6')).toBe(1);
   // Whoever gets an address next inherits none of its connections, neither on its host nor on others.
-  const connections = async (side: 'one' | 'two'): Promise<number> => {
-    const dump = await pair.hosts[side].inside(`bpftool map dump pinned ${PINS}/maps/connections4 -j`);
-    return dump.split('"0xc8","0x00","0x00","0x00"').length - 1;
+  const table = `pinned ${PINS}/maps/connections4`;
+  const found = async (side: 'one' | 'two'): Promise<{ key: string[]; value: string[] }[]> => {
+    const all: { key: string[]; value: string[] }[] = JSON.parse(await pair.hosts[side].inside(`bpftool map dump ${table} -j`));
+    return all.filter(({ key }) => key.slice(0, 4).join() === '0xc8,0x00,0x00,0x00');
   };
+  const connections = async (side: 'one' | 'two'): Promise<number> => (await found(side)).length;
+  const [kept] = await found('one');
   for (const side of SIDES) expect(await connections(side)).toBeGreaterThan(0);
   await pair.workers.one.call('removePort', added.port.name);
   await pair.workers.two.call('removeEndpoint', BLUE, added.port.ip, added.port.ip6);
@@ -341,6 +344,11 @@ it('a container comes and goes without a whole apply', async () => {
     pair.placed.findIndex(({ container }) => container === added),
     1,
   );
+  // Nor does it if the agent was killed before it had removed them.
+  await pair.restart('one');
+  if (!kept) throw new Error('no connection was kept');
+  await pair.hosts.one.inside(`bpftool map update ${table} key ${kept.key.join(' ')} value ${kept.value.join(' ')}`);
+  expect(await connections('one')).toBeGreaterThan(0);
   added = await pair.add(BLUE, 5, 'one');
   expect(await connections('one')).toBe(0);
   await expect.poll(() => connections('two')).toBe(0);

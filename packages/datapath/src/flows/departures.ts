@@ -32,6 +32,8 @@ export class Departures {
   #timer: NodeJS.Timeout | undefined;
   #pauseMs = SOON_MS;
   #ended: TrackedConnection[] = [];
+  /** Addresses given out since the start: of who leaves one of these, this agent knows. */
+  readonly #given = new Map<number, Set<string>>();
   #closed = false;
 
   constructor(map: (name: string) => BpfMap) {
@@ -45,9 +47,19 @@ export class Departures {
     if (!this.#running) this.#schedule();
   }
 
-  /** Resolves when no connection is left of whoever had these addresses before. */
+  /**
+   * Resolves when no connection is left of whoever had these addresses before. An earlier agent may have been killed before it had removed
+   * those of somebody who left: what is given out for the first time may still have some.
+   */
   async done(domain: number, addresses: readonly Buffer[]): Promise<void> {
     const texts = addresses.map(textOf);
+    const given = this.#given.get(domain) ?? new Set<string>();
+    this.#given.set(domain, given);
+    for (const address of addresses) {
+      if (given.has(textOf(address))) continue;
+      given.add(textOf(address));
+      this.add(domain, address);
+    }
     const concerned = (left: Left) => texts.some((text) => left.get(domain)?.has(text));
     while (!this.#closed && (concerned(this.#going) || concerned(this.#waiting))) await this.#run();
   }
