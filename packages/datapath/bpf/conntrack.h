@@ -200,6 +200,9 @@ static __always_inline int track(struct __sk_buff *skb, const struct packet *p, 
 	/* A connection that is allowed does not end because its other end may not open one. */
 	fresh.verdict.kept = live && fresh.verdict.denied;
 	fresh.verdict.side = side;
+	/* What was known between the same ends makes room for what the other one begins. */
+	if (live && !fresh.verdict.kept && !entry->denied && !is_closing(entry->state) && (entry->told & FLOW_TOLD))
+		tell(FLOW_ENDED, p->ethertype == ETH_P_IP, key, entry);
 	begin(skb, p, key, &fresh);
 	return fresh.verdict.denied ? DROP_POLICY : -1;
 }

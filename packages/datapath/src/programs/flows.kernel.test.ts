@@ -85,6 +85,21 @@ describe.each([4, 6] as const)('IPv%i', (family) => {
     }
   });
 
+  it('what makes room for a connection that the other end begins is told to have ended, with all that went', () => {
+    segment(A, B, 40_000, 80, TCP.syn, family);
+    segment(B, A, 80, 40_000, TCP.syn | TCP.ack, family);
+    segment(A, B, 40_000, 80, TCP.ack, family);
+    segment(B, A, 80, 40_000, TCP.syn, family);
+    const told = events();
+    expect(told.map(short)).toEqual([
+      `opened 6 ${a} 40000 > ${b} 80 rule 0 out`,
+      `ended 6 ${a} 40000 > ${b} 80 rule 0 out`,
+      `opened 6 ${b} 80 > ${a} 40000 rule 0 out`,
+    ]);
+    expect(told[1]?.connection).toMatchObject({ packets: [2, 1], replied: true });
+    bench.forgetRules();
+  });
+
   it('the table shows the same, and what has expired is not in it', () => {
     segment(A, B, 40_000, 80, TCP.syn, family);
     segment(A, B, 40_001, 80, TCP.syn, family);
