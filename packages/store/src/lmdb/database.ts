@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { Revision } from '@contiv/model';
 import { ABORT, type Database, open, type RootDatabase } from 'lmdb';
 import { prefixEnd } from '../order.js';
@@ -51,6 +52,8 @@ export class StoreDatabase {
       noSubdir: false,
       // A commit is on disk before anyone sees it.
       overlappingSync: false,
+      // Ours are made one after the other anyway; and the promise of such a batch is nobody's: if it cannot be written, the process would end.
+      eventTurnBatching: false,
     });
     this.#keys = this.#env.openDB<string, Uint8Array>('keys', { encoding: 'string', keyEncoding: 'binary' });
     this.#log = this.#env.openDB<string, number>('log', { encoding: 'string' });
@@ -129,7 +132,7 @@ export class StoreDatabase {
    */
   async commit<T>(body: (writer: Writer) => T): Promise<T> {
     let failure: unknown;
-    const result = await this.#env.transaction(() => {
+    const result = await this.#transaction(() => {
       try {
         const owner = this.#meta.get('owner');
         if (owner === undefined || parse<Owner>(owner).token !== this.#owner.token) {
@@ -149,11 +152,24 @@ export class StoreDatabase {
 
   /** Gives the directory back. */
   async close(): Promise<void> {
-    await this.#env.transaction(() => {
-      const owner = this.#meta.get('owner');
-      if (owner !== undefined && parse<Owner>(owner).token === this.#owner.token) this.#meta.removeSync('owner');
-    });
-    await this.#env.close();
+    try {
+      await this.#transaction(() => {
+        const owner = this.#meta.get('owner');
+        if (owner !== undefined && parse<Owner>(owner).token === this.#owner.token) this.#meta.removeSync('owner');
+      });
+    } finally {
+      await this.#env.close();
+    }
+  }
+
+  /** One that cannot be written, as on a full disk, is refused twice: by its own promise, and with the reason by one that hangs on the error. */
+  async #transaction<T>(body: () => T): Promise<T> {
+    try {
+      return await this.#env.transaction(body);
+    } catch (error) {
+      if (error instanceof Error && 'commitError' in error) await Promise.race([error.commitError, setImmediate()]);
+      throw error;
+    }
   }
 
   readonly #writer: Writer = {

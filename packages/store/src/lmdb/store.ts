@@ -34,6 +34,9 @@ const MAX_GROUP = 512;
 /** History entries trimmed per transaction committed: more than one, so that trimming catches up. */
 const TRIM_STEP = 4;
 const COMPACT_STEP = 2000;
+const END_AGAIN_MS = 1000;
+
+type Leases = Map<LeaseId, { readonly lost?: AbortController; readonly timer?: NodeJS.Timeout }>;
 
 /** A piece of work inside a commit. `run` decides (and may refuse by throwing, having written nothing). */
 interface Job {
@@ -62,7 +65,7 @@ export class LmdbStore implements Store {
   readonly #tail: LogTail;
   readonly #view: View;
   /** Leases that exist, with the signal of their holder, or the timer of one that outlived its holder. */
-  readonly #leases = new Map<LeaseId, { readonly lost?: AbortController; readonly timer?: NodeJS.Timeout }>();
+  #leases: Leases = new Map();
   readonly #leaseKeys = new Map<LeaseId, Set<string>>();
   #state: State;
   #queue: Job[] = [];
@@ -191,6 +194,7 @@ export class LmdbStore implements Store {
     while (this.#queue.length > 0) {
       const jobs = this.#queue.splice(0, MAX_GROUP);
       const settle: (() => void)[] = [];
+      const leases = new Map(this.#leases);
       try {
         this.#state = await this.#db.commit((writer) => {
           const group: Group = { writer, state: this.#state };
@@ -202,7 +206,7 @@ export class LmdbStore implements Store {
         for (const done of settle) done();
         this.#tail.wake();
       } catch (error) {
-        this.#fail(jobs, error);
+        this.#fail(jobs, leases, error);
       }
     }
     this.#draining = undefined;
@@ -220,15 +224,18 @@ export class LmdbStore implements Store {
     return () => job.resolve(value);
   }
 
-  #fail(jobs: readonly Job[], error: unknown): void {
+  #fail(jobs: readonly Job[], leases: Leases, error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error);
     const failure =
-      error instanceof StoreClosedError ? error : new StoreUnavailableError(`cannot write to the store in ${this.#path}: ${reason}`);
-    // What the jobs did to the view in memory is undone by reading it back.
+      error instanceof StoreClosedError
+        ? error
+        : new StoreUnavailableError(`cannot write to the store in ${this.#path}: ${reason}; is its disk full?`);
+    // What the jobs did to the view in memory is undone.
     if (error instanceof StoreClosedError) this.#end(error);
     else {
       this.#state = this.#db.state();
-      this.#reloadLeases();
+      this.#leases = leases;
+      this.#bindAll();
     }
     for (const job of jobs) job.reject(failure);
   }
@@ -302,18 +309,18 @@ export class LmdbStore implements Store {
 
   /** Leases on disk belong to a process that is gone: give them one more ttl, for a holder elsewhere to be noticed, then end them. */
   #adoptLeases(): void {
-    for (const { id, ttlSeconds } of this.#db.leases()) {
-      const timer = setTimeout(() => void this.#endLease(id).catch(() => undefined), ttlSeconds * 1000);
-      timer.unref();
-      this.#leases.set(id, { timer });
-    }
+    for (const { id, ttlSeconds } of this.#db.leases()) this.#endLater(id, ttlSeconds * 1000);
     this.#bindAll();
   }
 
-  #reloadLeases(): void {
-    const present = new Set(this.#db.leases().map(({ id }) => id));
-    for (const id of this.#leases.keys()) if (!present.has(id)) this.#leases.delete(id);
-    this.#bindAll();
+  /** Nobody else ends it: where it cannot be written, as on a full disk, it is tried until it can. */
+  #endLater(id: LeaseId, ms: number): void {
+    const again = () => {
+      if (!this.#closed) this.#endLater(id, END_AGAIN_MS);
+    };
+    const timer = setTimeout(() => void this.#endLease(id).catch(again), ms);
+    timer.unref();
+    this.#leases.set(id, { timer });
   }
 
   #bindAll(): void {
