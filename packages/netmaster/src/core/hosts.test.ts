@@ -5,7 +5,11 @@ import { bootstrap, defaultGlobal } from './global.js';
 import { forgetHost, holdingsOf, markAlive, markSilent, noteSilent, registerHost, releaseLost } from './hosts.js';
 import { type Plan, toCompare, toOp } from './plan.js';
 import { decode, keys } from './records.js';
+import { Silences } from './silences.js';
 import { State } from './state.js';
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
 
 const registration = (last: number) => ({ vtepIp: `10.0.0.${last}`, control: 'x:1', vxlanPort: 8472, mtu: 1500, version: '2.0.0' });
 
@@ -71,4 +75,21 @@ test('silence is counted from when the stream ended, whatever was noted before',
   );
   await cluster.run((s) => markSilent(s, 'h1', 'm', '2026-01-01T00:00:00Z'));
   expect((await cluster.state()).host('h1')?.record.silentSince).toBe('2026-01-01T00:00:00Z');
+});
+
+test.each([
+  ['forwards', 30 * DAY],
+  ['back', -30 * DAY],
+])('a host is lost when it was silent for so long, and neither sooner nor later when the clock is set %s', async (_where, step) => {
+  const cluster = new Cluster();
+  await cluster.run((s) => bootstrap(s, defaultGlobal));
+  await cluster.run((s) => registerHost(s, 'h1', registration(1)));
+  const wall = Date.parse('2026-01-01T00:00:00Z');
+  await cluster.run((s) => noteSilent(s, 'h1', new Date(wall).toISOString()));
+  const state = await cluster.state();
+  const silences = new Silences();
+  const lost = (hours: number, set = 0) => silences.lost(state, DAY, wall + hours * HOUR + set, 5_000 + hours * HOUR);
+  expect([lost(1), lost(2, step), lost(23, step), lost(24, step)]).toEqual([[], [], [], ['h1']]);
+  // Another master, or this one after a start, has only the time of day to go by.
+  expect([new Silences().lost(state, DAY, wall + 23 * HOUR, 0), new Silences().lost(state, DAY, wall + DAY, 0)]).toEqual([[], ['h1']]);
 });

@@ -72,16 +72,6 @@ export function noteSilent(state: State, name: string, now: string): Plan<void> 
   return draft.done(undefined);
 }
 
-/** Hosts silent for at least `timeoutMs`. */
-export function lostHosts(state: State, timeoutMs: number, nowMs: number): string[] {
-  return [...state.all('host')]
-    .filter(({ place, record }) => {
-      if (record.silentSince === undefined || state.alive(place.first)) return false;
-      return nowMs - Date.parse(record.silentSince) >= timeoutMs;
-    })
-    .map(({ place }) => place.first);
-}
-
 /** Names of what a host holds, in pieces small enough for one transaction each. */
 export interface Holdings {
   readonly endpoints: readonly string[];

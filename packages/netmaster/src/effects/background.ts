@@ -5,9 +5,10 @@ import type { Logger } from '@contiv/observe';
 import { beginEpoch } from '../core/epochs.js';
 import { bootstrap } from '../core/global.js';
 import { forgetHistory } from '../core/history.js';
-import { holdingsOf, lostHosts, noteSilent, releaseLost } from '../core/hosts.js';
+import { holdingsOf, noteSilent, releaseLost } from '../core/hosts.js';
 import { answer, Draft, type Plan } from '../core/plan.js';
 import { type EntryOf, type GlobalRecord, keys, type MasterRecord } from '../core/records.js';
+import { Silences } from '../core/silences.js';
 import type { State } from '../core/state.js';
 import type { Mirror } from './mirror.js';
 import { inPieces } from './pieces.js';
@@ -32,6 +33,7 @@ export class Background {
   readonly #options: BackgroundOptions;
   readonly #logger: Logger;
   readonly #epoch = randomBytes(8).toString('hex');
+  readonly #silences = new Silences();
   #timer: NodeJS.Timeout | undefined;
   #round: Promise<void> | undefined;
   #bootstrapped = false;
@@ -84,7 +86,7 @@ export class Background {
       if (record.silentSince === undefined && !state.alive(place.first))
         await this.#writer.submit((s) => noteSilent(s, place.first, new Date(now).toISOString()));
     }
-    for (const host of lostHosts(state, this.#options.hostTimeoutMs, now)) await this.#release(host);
+    for (const host of this.#silences.lost(state, this.#options.hostTimeoutMs, now, performance.now())) await this.#release(host);
     if (performance.now() - this.#swept > SWEEP_MS) {
       this.#swept = performance.now();
       await this.#sweep();
