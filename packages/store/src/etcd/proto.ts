@@ -45,8 +45,8 @@ const definitions = fromJSON(
           PutRequest: message({ key: [1, 'bytes'], value: [2, 'bytes'], lease: [3, 'int64'] }),
           DeleteRangeRequest: message({ key: [1, 'bytes'], range_end: [2, 'bytes'] }),
           RequestOp: message(
-            { request_put: [2, 'PutRequest'], request_delete_range: [3, 'DeleteRangeRequest'] },
-            { request: ['request_put', 'request_delete_range'] },
+            { request_range: [1, 'RangeRequest'], request_put: [2, 'PutRequest'], request_delete_range: [3, 'DeleteRangeRequest'] },
+            { request: ['request_range', 'request_put', 'request_delete_range'] },
           ),
           CompareResult: { values: { EQUAL: 0, GREATER: 1, LESS: 2, NOT_EQUAL: 3 } },
           CompareTarget: { values: { VERSION: 0, CREATE: 1, MOD: 2, VALUE: 3 } },
@@ -141,6 +141,7 @@ export interface RangeResponse {
   readonly more: boolean;
 }
 export type RequestOp =
+  | { readonly request_range: RangeRequest }
   | { readonly request_put: { readonly key: Buffer; readonly value: Buffer; readonly lease?: Int64 } }
   | { readonly request_delete_range: { readonly key: Buffer; readonly range_end?: Buffer } };
 export interface WireCompare {

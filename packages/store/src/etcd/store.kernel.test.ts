@@ -166,6 +166,29 @@ describe.concurrent('etcd that is away for long', () => {
 });
 
 describe('etcd of three members', () => {
+  test('answers nothing, not even who only compares, at a member that is cut off from the others: what it knows may be old', async () => {
+    const cluster = await startEtcd({ members: 3 });
+    const store = await openStore(`etcd://${cluster.endpoints[0]}`);
+    try {
+      await store.txn([], [{ put: '/n', value: '0' }]);
+      await Promise.all([cluster.kill(1), cluster.kill(2)]);
+      const asked = [
+        store.get('/n'),
+        store.range('/'),
+        store.txn([], []),
+        store.txn([{ key: '/n', value: '0' }], []),
+        store.txn([{ key: '/n', value: '1' }], [{ put: '/n', value: '2' }]),
+      ];
+      const outcomes = await Promise.allSettled(asked);
+      expect(outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason instanceof StoreUnavailableError)).toEqual(
+        asked.map(() => true),
+      );
+    } finally {
+      await store.close();
+      await cluster.close();
+    }
+  });
+
   test('goes on when the member in use is killed or stands still', async () => {
     const cluster = await startEtcd({ members: 3 });
     const store = await openStore(cluster.url);

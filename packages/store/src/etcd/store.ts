@@ -72,12 +72,14 @@ export class EtcdStore implements Store {
   async txn(compare: readonly Compare[], success: readonly Op[], failure: readonly Op[] = []): Promise<TxnResult> {
     this.#connection.assertOpen();
     checkTxn(compare, success, failure);
+    const asksOnly = success.length + failure.length === 0;
     const request = {
       compare: compare.map((c) => this.#codec.compare(c)),
-      success: success.map((op) => this.#codec.op(op)),
+      // Without an operation, a member answers from what it knows, though it may be cut off; a read has it agree with the majority first.
+      success: asksOnly ? [{ request_range: { key: Buffer.from(this.#codec.key('/')) } }] : success.map((op) => this.#codec.op(op)),
       failure: failure.map((op) => this.#codec.op(op)),
     };
-    const { header, succeeded } = await this.#call(api.txn, request, success.length + failure.length === 0);
+    const { header, succeeded } = await this.#call(api.txn, request, asksOnly);
     return { succeeded, revision: revisionOf(header.revision) };
   }
 
