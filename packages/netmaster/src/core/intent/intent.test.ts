@@ -3,6 +3,7 @@ import { type CheckedIntent, INTENT_VERSION, type IntentDocument, type IntentPla
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { randomIntent } from '../../testing/random-intent.js';
+import { createEndpoint } from '../endpoints.js';
 import { bootstrap, defaultGlobal } from '../global.js';
 import type { Plan } from '../plan.js';
 import { State } from '../state.js';
@@ -97,4 +98,22 @@ test('a document without prune only ever adds and changes', () => {
     }),
     { numRuns: 100 },
   );
+});
+
+test('thousands of networks go in a moment, however many endpoints others have', () => {
+  const state = cluster();
+  const kept = { networkName: 'kept', encap: 'vxlan', subnet: '10.0.0.0/16' };
+  const others = Array.from({ length: 2_000 }, (_, i) => ({
+    networkName: `n${i}`,
+    encap: 'vxlan',
+    subnet: `11.${i >> 8}.${i & 255}.0/24`,
+  }));
+  const document = (networks: object[]) => ({ apiVersion: INTENT_VERSION, tenants: [{ tenantName: 'default', networks }] });
+  commit(state, plan(state, document([kept, ...others])));
+  const create = (i: number) =>
+    createEndpoint(state, { TenantName: 'default', NetworkName: 'kept', EndpointID: `e${i}`, ConfigEP: { Host: 'h1' } });
+  for (let i = 0; i < 4_000; i++) commit(state, create(i));
+  const begin = performance.now();
+  expect(plan(state, document([kept])).reply.steps).toHaveLength(others.length);
+  expect(performance.now() - begin).toBeLessThan(3_000);
 });

@@ -1,6 +1,6 @@
 /** Several plans as one: each is made on a state that holds what the ones before it write. Pure in effect: `undo` restores the state. */
 import type { Plan, Write } from '../plan.js';
-import type { Entry, Kind } from '../records.js';
+import { type Entry, keys } from '../records.js';
 import type { State } from '../state.js';
 
 export class Together {
@@ -43,8 +43,24 @@ export class Together {
     this.#write({ key, entry: undefined });
   }
 
-  *#under(prefix: string): Generator<string> {
-    for (const kind of CLEARED) for (const { key } of this.#state.all(kind)) if (key.startsWith(prefix)) yield key;
+  /** Found by whose it is: to look through everything for each of many networks would hold netmaster up for minutes. */
+  #under(prefix: string): string[] {
+    const state = this.#state;
+    const owner = prefix.slice(prefix.lastIndexOf('/', prefix.length - 2) + 1, -1);
+    switch (prefix) {
+      case keys.rule(`${owner}:`):
+        return [...state.rulesOfPolicy.of(owner)];
+      case keys.stagedRule(`${owner}:`):
+        return [...state.stagedRulesOfPolicy.of(owner)];
+      case keys.endpoint(owner, ''):
+        return [...state.endpointsOfNetwork.of(owner)];
+      case keys.address(owner, ''): {
+        const { v4, v6 } = state.usage(owner);
+        return [...v4.values(), ...v6.values()].map(({ key }) => key);
+      }
+      default:
+        throw new Error(`nothing is known to go with ${prefix}`);
+    }
   }
 }
 
@@ -58,6 +74,3 @@ export function spelledOut<T>(state: State, plan: Plan<T>): Plan<T> {
     together.undo();
   }
 }
-
-/** Kinds that go with what they belong to. */
-const CLEARED: readonly Kind[] = ['rule', 'stagedRule', 'address', 'endpoint'];
