@@ -109,6 +109,34 @@ describe('allocation', () => {
     expect((await m.post('/plugin/releaseAddress', { NetworkID: 'gone.default', IPv4Address: '1.2.3.4' })).body).toBe('success');
   });
 
+  test('a release that is asked for once more ends no reservation that came after it', async () => {
+    await m.network('default:n', vxlan('10.1.1.0/24'));
+    const alloc = (Reservation: string, more = {}) =>
+      m.post('/plugin/allocAddress', { NetworkID: 'n.default', Host: 'h1', Reservation, ...more });
+    const release = (Reservation?: string) =>
+      m.post('/plugin/releaseAddress', { NetworkID: 'n.default', IPv4Address: '10.1.1.1', Host: 'h1', Reservation });
+    const held = () => m.master.context.mirror.state.count('address');
+    await alloc('first');
+    await release('first');
+    expect((await alloc('second')).body).toMatchObject({ IPv4Address: '10.1.1.1/24' });
+    expect((await release('first')).body).toBe('success');
+    expect(held()).toBe(1);
+    // Who asks for the very address again calls it by a new name too.
+    await alloc('third', { PreferredIPv4Address: '10.1.1.1' });
+    await release('second');
+    expect(held()).toBe(1);
+    await release('third');
+    expect(held()).toBe(0);
+    // An agent of before gives no names.
+    await alloc('fourth');
+    await release();
+    expect(held()).toBe(0);
+    await alloc('fifth');
+    expect((await m.endpoint('default:n', 'a', { IPAddress: '10.1.1.1/24' })).status).toBe(200);
+    await release('fifth');
+    expect(held()).toBe(1);
+  });
+
   test('IPv6: ::1 upwards, gateway left out, released with the endpoint', async () => {
     await m.network('default:n', vxlan('10.1.1.0/24', { ipv6Subnet: '2016:430::/64', ipv6Gateway: '2016:430::1' }));
     expect((await m.endpoint('default:n', 'a')).body).toMatchObject({ EndpointConfig: { ipv6Address: '2016:430::2' } });

@@ -16,6 +16,8 @@ export const allocAddressRequest = z.object({
   IPv6: z.boolean().optional(),
   /** Host that asks; the reservation is its own until an endpoint takes it over or it is released. */
   Host: text(253).optional(),
+  /** What the caller calls this reservation; a release that names it ends no other one of the same address. */
+  Reservation: text(64).optional(),
   /** Mark the network's gateway instead of allocating (idempotent). */
   Gateway: z.boolean().optional(),
 });
@@ -23,8 +25,13 @@ export type AllocAddressRequest = z.infer<typeof allocAddressRequest>;
 export const allocAddressResponse = z.object({ NetworkID: z.string(), IPv4Address: z.string() });
 export type AllocAddressResponse = z.infer<typeof allocAddressResponse>;
 
-/** `/plugin/releaseAddress`: answers `"success"`, also when nothing was held. */
-export const releaseAddressRequest = z.object({ NetworkID: text(200), IPv4Address: text(64), Host: text(253).optional() });
+/** `/plugin/releaseAddress`: answers `"success"`, also when nothing was held, or only by another host or under another `Reservation`. */
+export const releaseAddressRequest = z.object({
+  NetworkID: text(200),
+  IPv4Address: text(64),
+  Host: text(253).optional(),
+  Reservation: text(64).optional(),
+});
 export type ReleaseAddressRequest = z.infer<typeof releaseAddressRequest>;
 
 /** `/plugin/createEndpoint`: takes reserved addresses over (or allocates), answers the endpoint. */

@@ -16,10 +16,11 @@ import type { State } from './state.js';
 import { inside4, inside6, poolRange } from './subnet.js';
 import { findTarget, type Target } from './targets.js';
 
-/** Who asks: a host, and the endpoint when there is one already. */
+/** Who asks: a host, and the endpoint when there is one already, or else the reservation. */
 export interface Holder {
   readonly host: string;
   readonly endpointId?: string;
+  readonly reservation?: string | undefined;
 }
 
 export function allocAddress(state: State, request: AllocAddressRequest): Plan<AllocAddressResponse> {
@@ -33,7 +34,7 @@ export function allocAddress(state: State, request: AllocAddressRequest): Plan<A
   const reply = (address: string): AllocAddressResponse => ({ NetworkID: networkId, IPv4Address: `${address}/${prefix.length}` });
   if (request.Gateway === true) return answer(reply(gatewayAddress(state, network, v6, wanted)));
   const draft = new Draft();
-  const holder = { host: request.Host ?? '' };
+  const holder = { host: request.Host ?? '', reservation: request.Reservation };
   const address =
     wanted === ''
       ? v6
@@ -57,6 +58,9 @@ export function releaseAddress(state: State, request: ReleaseAddressRequest): Pl
   const held = address === undefined ? undefined : state.address(target.network.place.first, address);
   if (!held || held.record.endpointId !== undefined) return answer('success');
   if (request.Host !== undefined && held.record.host !== request.Host) return answer('success');
+  // A release whose answer was lost is asked for again, and by then the host may have reserved the address anew.
+  const { reservation } = held.record;
+  if (reservation !== undefined && request.Reservation !== undefined && reservation !== request.Reservation) return answer('success');
   const draft = new Draft();
   draft.remove(held);
   return draft.done('success');
@@ -112,10 +116,11 @@ export function claim(state: State, draft: Draft, target: Target, wanted: string
   const { host, endpointId } = held.record;
   const ours = endpointId === undefined ? host === holder.host || host === '' : endpointId === holder.endpointId;
   if (!ours) throw new Refusal('conflict', `ip address ${address} is not available: ${nameHolder(state, network, held.record)}`);
-  if (holder.endpointId === undefined || endpointId !== undefined) draft.unchanged(held);
+  const renamed = holder.reservation !== undefined && holder.reservation !== held.record.reservation;
+  if (endpointId !== undefined || (holder.endpointId === undefined && !renamed)) draft.unchanged(held);
   else {
     touchTarget(draft, target);
-    draft.replace(held, { host: holder.host, endpointId: holder.endpointId });
+    draft.replace(held, recordOf(holder));
   }
   return address;
 }
@@ -129,10 +134,13 @@ export function canonical(text: string): string | undefined {
 
 function hold(draft: Draft, target: Target, address: string, holder: Holder): string {
   touchTarget(draft, target);
-  const record: AddressRecord =
-    holder.endpointId === undefined ? { host: holder.host } : { host: holder.host, endpointId: holder.endpointId };
-  draft.create('address', keys.address(target.network.place.first, address), record);
+  draft.create('address', keys.address(target.network.place.first, address), recordOf(holder));
   return address;
+}
+
+function recordOf({ host, endpointId, reservation }: Holder): AddressRecord {
+  if (endpointId !== undefined) return { host, endpointId };
+  return reservation === undefined ? { host } : { host, reservation };
 }
 
 /** So that neither network nor group is deleted on the belief that nothing is in it. */

@@ -167,7 +167,8 @@ const aciGwRecord = z.object({
 export type AciGwRecord = z.infer<typeof aciGwRecord>;
 
 /** An address in use: reserved by a host, or held by an endpoint on it. */
-const addressRecord = z.object({ host: z.string(), endpointId: z.string().optional() });
+/** `reservation`: what the host calls it, until an endpoint takes the address over. */
+const addressRecord = z.object({ host: z.string(), endpointId: z.string().optional(), reservation: z.string().optional() });
 export type AddressRecord = z.infer<typeof addressRecord>;
 
 /** One request that changed something, or a part of it. */

@@ -77,9 +77,11 @@ export function forgetReservation(context: DriverContext, record: ReservationRec
   return outbox.add(
     `address ${key}`,
     async () => {
-      // Handed out again meanwhile: the new holder's now.
-      if (state.reservations.get(key)?.releasing !== true) return;
-      const request = { NetworkID: netmasterId(record.ref), IPv4Address: record.address, Host: host };
+      // Handed out again meanwhile: the new holder's now. In the very moment of this call netmaster tells them apart by their names.
+      const current = state.reservations.get(key);
+      if (current?.releasing !== true) return;
+      const named = current.id === undefined ? {} : { Reservation: current.id };
+      const request = { NetworkID: netmasterId(record.ref), IPv4Address: record.address, Host: host, ...named };
       await settle(log, `address ${key}`, calls.releaseAddress(request));
       if (state.reservations.get(key)?.releasing === true) state.reservations.delete(key);
     },

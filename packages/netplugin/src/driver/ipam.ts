@@ -127,14 +127,17 @@ export class IpamDriver {
   async #allocate(pool: PoolRecord, ref: NetworkRef, asked: string): Promise<string> {
     const { calls, state, host } = this.#context;
     const id = netmasterId(ref);
+    const reservation = randomBytes(8).toString('hex');
     const given = await calls.allocAddress({
       NetworkID: id,
+      Reservation: reservation,
       ...(asked === '' ? {} : { PreferredIPv4Address: asked }),
       ...(pool.v6 ? { IPv6: true } : {}),
       Host: host,
     });
     const address = withoutLength(given);
-    state.reservations.set(reservationKey(ref, address), { ref, netmasterId: id, address, createdAt: Date.now(), kept: false });
+    const record = { ref, netmasterId: id, address, id: reservation, createdAt: Date.now(), kept: false };
+    state.reservations.set(reservationKey(ref, address), record);
     return `${address}/${lengthOf(pool.pool)}`;
   }
 

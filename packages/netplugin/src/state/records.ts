@@ -56,6 +56,8 @@ export const reservationRecord = z.object({
   /** `net.tenant` or `net:group.tenant` as netmaster was asked. */
   netmasterId: z.string(),
   address: z.string(),
+  /** What netmaster was told that it is called; one of an earlier version has no name. */
+  id: z.string().optional(),
   createdAt: z.number(),
   /** Stays without an endpoint: an auxiliary address. */
   kept: z.boolean(),
