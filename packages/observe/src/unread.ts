@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 
 /** How long a client may go on sending a body that nobody reads. */
 const LINGER_MS = 5_000;
@@ -14,15 +15,15 @@ export function closeUnlessRead(request: IncomingMessage, response: ServerRespon
   if (request.complete || !hasBody) return;
   response.setHeader('Connection', 'close');
   const { socket } = request;
-  // What the HTTP server calls after the last answer of a connection; its own way closes both halves.
+  // What the HTTP server calls after the last answer of a connection; its own way closes both halves once the answer is written.
+  const close = () => Socket.prototype.destroySoon.call(socket);
   socket.destroySoon = () => {
+    if (request.complete) return close();
     socket.end();
     request.unpipe();
     request.resume();
-    const close = () => socket.destroy();
-    if (request.complete) return close();
-    const timer = setTimeout(close, LINGER_MS).unref();
     request.once('end', close);
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
     socket.once('close', () => clearTimeout(timer));
   };
 }

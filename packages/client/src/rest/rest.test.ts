@@ -226,12 +226,12 @@ describe('of several masters', () => {
     };
     const { url: second } = await serve(answering(404, 'application/problem+json', JSON.stringify(problem)));
     const { url: dies } = await serve((request) => void request.socket.destroy());
-    const unsure = { ...problem, status: 503, code: 'unavailable', detail: 'the store did not answer in time' };
+    const unsure = { ...problem, status: 503, code: 'unavailable', detail: 'the store did not confirm the change' };
     const { url: waits } = await serve(answering(503, 'application/problem+json', JSON.stringify(unsure)));
     const away = await nowhere();
     expect(await failure(client([away, dies, waits, second]).commitStaged('default:db'))).toMatchObject({
       detail: 'policy db has no staged version',
-      hint: `${dies} was asked before, and may have done it: the connection was closed without an answer; ${waits} was asked before, and may have done it: the store did not answer in time`,
+      hint: `${dies} was asked before, and may have done it: the connection was closed without an answer; ${waits} was asked before, and may have done it: the store did not confirm the change`,
     });
     expect(await failure(client([away, second]).commitStaged('default:db'))).toMatchObject({ hint: '' });
     expect(await failure(client([dies, second]).tenants.get('blue'))).toMatchObject({ hint: '' });

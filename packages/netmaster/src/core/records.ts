@@ -166,8 +166,7 @@ const aciGwRecord = z.object({
 });
 export type AciGwRecord = z.infer<typeof aciGwRecord>;
 
-/** An address in use: reserved by a host, or held by an endpoint on it. */
-/** `reservation`: what the host calls it, until an endpoint takes the address over. */
+/** An address in use: reserved by a host, which may have a name for that, or held by an endpoint on it. */
 const addressRecord = z.object({ host: z.string(), endpointId: z.string().optional(), reservation: z.string().optional() });
 export type AddressRecord = z.infer<typeof addressRecord>;
 

@@ -115,7 +115,7 @@ test.each([
     const m = await startTestMaster(store);
     store.at = at;
     const answer = await apply(m, { policies: [{ policyName: 'p', rules: Array.from({ length: 500 }, (_, i) => rule(i)) }] });
-    expect(answer.line).toMatch(/^the store did not answer in time .*look whether the change was made and ask again$/);
+    expect(answer.line).toMatch(/^the store did not confirm the change .*look whether it was made and ask again$/);
     const begun = performance.now();
     while ((await m.tenant('later')).status !== 200) expect(performance.now() - begun).toBeLessThan(15_000);
     expect(m.master.context.mirror.state.count('rule')).toBe(rules);

@@ -297,4 +297,4 @@ export const storeDown = (reason: string): Refusal =>
   new Refusal('unavailable', `the store cannot be reached (${reason}); nothing was changed, it is tried again by itself`);
 
 const unknownOutcome = (error: Error): Refusal =>
-  new Refusal('unavailable', `the store did not answer in time (${error.message}); look whether the change was made and ask again`);
+  new Refusal('unavailable', `the store did not confirm the change (${error.message}); look whether it was made and ask again`);
