@@ -133,7 +133,7 @@ export class KernelDatapath implements Datapath {
     try {
       this.#uplinks = new Uplinks(this.#netlink, options.uplinks ?? [], map('uplinks'));
       this.#links = new PortLinks(this.#netlink, instance, (vni) => this.#mtuOf(vni));
-      this.#shaper = new Shaper(this.#netlink, instance);
+      this.#shaper = new Shaper(this.#netlink, instance, () => Math.max(this.containerMtu, this.#uplinks.mtu ?? 0));
       this.#counting = new Counting(map);
       this.#places = new Places(this.#links, this.#counting, map('schema'));
       this.#stations = new Stations(map('stations'));
@@ -461,6 +461,7 @@ export class KernelDatapath implements Datapath {
         const value = this.#tables.ports.get(u32Key(link.index));
         if (value && !this.#links.isDying(link.name)) this.#links.resize(link, parsePort(value).vni);
       }
+      this.#shaper.resize();
     } catch {
       // An interface on its way out.
     }

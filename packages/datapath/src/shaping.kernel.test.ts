@@ -101,6 +101,39 @@ describe('bandwidth', () => {
     expect(Math.min(many, one) / Math.max(many, one)).toBeGreaterThan(0.75);
   });
 
+  it.each([1, 16, 100])('is shared evenly by containers that send in large packets and in small ones, %i Mbit/s', async (rate) => {
+    await give({ 1: mbit(rate), 2: mbit(rate) });
+    await pair.at(RED, 1).sh('ip link set eth0 gso_max_segs 1');
+    const [small = 0, large = 0] = await ratesTogether([3, 4], Promise.all([throughput(1, 3, '-t 4'), throughput(2, 4, '-t 4')]));
+    await pair.at(RED, 1).sh('ip link set eth0 gso_max_segs 65535');
+    expect(small + large).toBeGreaterThan(rate * 0.8);
+    expect(small + large).toBeLessThan(rate * 1.15);
+    expect(Math.min(small, large) / Math.max(small, large)).toBeGreaterThan(0.75);
+  });
+
+  it('lets the frames of a wider underlay through, from the moment it is wider, and no wider ones when it is narrow again', async () => {
+    await give({ 1: mbit(8) });
+    const frames = async () => (await pair.hosts.one.sh('tc -j qdisc show dev contivq')).match(/"kind":"tbf"/g)?.length;
+    const wide = () => pair.at(RED, 1).sh('ping -c 2 -i 0.1 -W 2 -M do -s 8922 10.1.0.3 2>&1 || true');
+    const become = async (underlay: number, inner: number) => {
+      for (const host of [pair.hosts.one, pair.hosts.two]) await host.sh(`ip link set eth1 mtu ${underlay}`);
+      // The agent does so when a container starts; in one that runs it changes nothing.
+      for (const last of [1, 3]) await pair.at(RED, last).sh(`ip link set eth0 mtu ${inner}`);
+    };
+    try {
+      await become(9000, 8950);
+      await expect.poll(wide, { timeout: 10_000 }).toMatch(/2 received/);
+      expect(await frames()).toBe(2);
+      expect(await throughput(1, 3)).toBeGreaterThan(8 * 0.75);
+    } finally {
+      await become(1500, 1450);
+    }
+    await expect.poll(wide, { timeout: 10_000 }).toMatch(/message too long, mtu=1450/i);
+    const got = await throughput(3, 1);
+    expect(got).toBeGreaterThan(8 * 0.75);
+    expect(got).toBeLessThan(8 * 1.2);
+  });
+
   it('is another one at once, and goes without a trace', async () => {
     await give({ 1: mbit(4) });
     expect(await throughput(1, 3)).toBeLessThan(4 * 1.2);

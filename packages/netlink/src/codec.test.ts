@@ -14,7 +14,8 @@ import {
 } from './codec.js';
 import { decodeAddress, decodeNeighbour, decodeRoute } from './ip.js';
 import { decodeLink } from './link.js';
-import { decodeFilter, decodeQdisc } from './tc.js';
+import { decodeQdisc } from './qdisc.js';
+import { decodeFilter } from './tc.js';
 
 const payload = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes));
 const attributes = fc.uniqueArray(fc.tuple(fc.integer({ min: 1, max: 0x3fff }), payload), { selector: ([type]) => type, maxLength: 8 });

@@ -31,6 +31,11 @@ export function u32(value: number): Buffer {
   bytes.writeUInt32LE(value);
   return bytes;
 }
+export function u64(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(value));
+  return bytes;
+}
 /** NUL-terminated text. */
 export const text = (value: string): Buffer => Buffer.from(`${value}\0`, 'utf8');
 

@@ -85,6 +85,7 @@ export const TC_H_CLSACT_HANDLE = 0xffff0000;
 export const TC_H_MIN = { ingress: 0xfffffff2, egress: 0xfffffff3 } as const;
 export const ETH_P_ALL = 3;
 export const TCA_HTB = { parms: 1, init: 2, rate64: 6, ceil64: 7 } as const;
+export const TCA_TBF = { parms: 1, rate64: 4, burst: 6 } as const;
 /** Major version of the discipline's interface; the kernel takes no other. */
 export const HTB_VERSION = 3;
 export const TC_H_ROOT = 0xffffffff;

@@ -1,5 +1,5 @@
-/** Hierarchical token buckets (tc-htb(8)): classes of packets that share a rate, each with a queue of so many bytes (tc-bfifo(8)). */
-import { type Attribute, decodeAttributes, NESTED, nested, readText, text, u32 } from './codec.js';
+/** Hierarchical token buckets (tc-htb(8)): classes of packets that share a rate, each with a queue of its own. */
+import { type Attribute, decodeAttributes, NESTED, nested, readText, text, u32, u64 } from './codec.js';
 import { HTB_VERSION, TC_H_ROOT, TC_LINKLAYER_ETHERNET, TCA, TCA_HTB } from './constants.js';
 import { tcBody } from './tc.js';
 
@@ -25,12 +25,6 @@ const bytesIn = (time: number, rate: number): number => (time * TICK_NS * rate) 
 const PARMS_BYTES = 44;
 const MAJOR = 0xffff_0000;
 const MAX_32 = 0xffff_ffff;
-
-function u64(value: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64LE(BigInt(value));
-  return bytes;
-}
 
 export const rootBody = (link: number, major: number): Buffer => tcBody(link, (major << 16) >>> 0, TC_H_ROOT, 0);
 /** What is in no class is not held up. */
@@ -89,9 +83,3 @@ export function sameClass(a: HtbClass, b: HtbClass): boolean {
   const rates = a.rate === b.rate && a.ceil === b.ceil && a.quantum === b.quantum && a.parent === b.parent;
   return rates && near(a.burst, b.burst, a.rate) && near(a.ceilBurst, b.ceilBurst, a.ceil);
 }
-
-export const byteQueueBody = (link: number, parent: number, major: number): Buffer => tcBody(link, (major << 16) >>> 0, parent, 0);
-export const byteQueueAttributes = (limit: number): Attribute[] => [
-  [TCA.kind, text('bfifo')],
-  [TCA.options, u32(limit)],
-];

@@ -180,15 +180,19 @@ describe('token buckets', () => {
     const leaf = { ...group, handle: 0xc042001, parent: group.handle, rate: 1_000, burst: 1_600, ceil: 12_500_000_000 };
     handle.setHtbClass(link, group);
     handle.setHtbClass(link, leaf);
-    handle.setByteQueue(link, leaf.handle, 0x2001, 40_000);
+    handle.setByteQueue(link, leaf.handle, { limit: 40_000 });
     const shown = tc('class', 'show', 'dev', 'cva');
     expect(shown).toMatch(/class htb c04:8000 root rate 6291Kbit ceil 6291Kbit burst (80Kb|81920b) cburst (80Kb|81920b)/);
     expect(shown).toMatch(/class htb c04:2001 parent c04:8000 leaf 2001: .*rate 8Kbit ceil 100Gbit/);
     expect(tc('qdisc', 'show', 'dev', 'cva')).toMatch(/qdisc bfifo 2001: parent c04:2001 limit 40000b/);
     const held = handle.htbClasses(link);
     expect(held.map((htb) => sameClass(htb, htb.handle === leaf.handle ? leaf : group))).toEqual([true, true]);
-    handle.setByteQueue(link, leaf.handle, 0x2001, 50_000);
-    expect(handle.qdiscs(link).find((qdisc) => qdisc.kind === 'bfifo')).toMatchObject({ parent: leaf.handle, limit: 50_000 });
+    handle.setByteQueue(link, leaf.handle, { limit: 50_000 });
+    expect(handle.qdiscs(link).find((qdisc) => qdisc.kind === 'bfifo')).toMatchObject({ parent: leaf.handle, queue: { limit: 50_000 } });
+    for (const queue of [{ limit: 60_000, frame: 1_468 }, { limit: 60_000, frame: 8_968 }, { limit: 40_000 }]) {
+      handle.setByteQueue(link, leaf.handle, queue);
+      expect(handle.qdiscs(link).flatMap((qdisc) => (qdisc.parent === leaf.handle ? [qdisc.queue] : []))).toEqual([queue]);
+    }
     handle.setHtbClass(link, { ...group, rate: 2_097_152, ceil: 2_097_152 });
     expect(handle.htbClasses(link).find((htb) => htb.handle === group.handle)).toMatchObject({ rate: 2_097_152, parent: 0xc040000 });
     expect(handle.deleteHtbClass(link, leaf.handle)).toBe(true);

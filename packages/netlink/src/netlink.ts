@@ -1,16 +1,7 @@
 /** A handle on the network configuration of one namespace. Every call is synchronous and throws `NetlinkError` when the kernel refuses. */
 import { text, u32 } from './codec.js';
 import { IFLA, NLM_F, RTM } from './constants.js';
-import {
-  byteQueueAttributes,
-  byteQueueBody,
-  classAttributes,
-  classBody,
-  decodeClass,
-  type HtbClass,
-  rootAttributes,
-  rootBody,
-} from './htb.js';
+import { classAttributes, classBody, decodeClass, type HtbClass, rootAttributes, rootBody } from './htb.js';
 import {
   type Address,
   addressAttributes,
@@ -30,21 +21,19 @@ import {
   routesBody,
 } from './ip.js';
 import { decodeLink, kindAttribute, type Link, type LinkKind, type LinkSettings, linkBody, linkFlags, settingAttributes } from './link.js';
+import { type ByteQueue, byteQueueAttributes, byteQueueBody, decodeQdisc, type Qdisc, qdiscsBody } from './qdisc.js';
 import { isRefused, NetlinkError, NetlinkSocket } from './socket.js';
 import {
   type BpfFilter,
   decodeFilter,
-  decodeQdisc,
   type FilterPlace,
   filterAttributes,
   filterBody,
   filterKind,
   filtersBody,
   type Hook,
-  type Qdisc,
   qdiscAttributes,
   qdiscBody,
-  qdiscsBody,
 } from './tc.js';
 
 /** How the kernel says that there is no such thing. */
@@ -256,11 +245,10 @@ export class Netlink {
       .filter((htb) => htb !== undefined);
   }
 
-  /** Gives a class, whose handle is `parent`, a queue of at most `limit` bytes, or changes its limit. */
-  setByteQueue(link: number, parent: number, major: number, limit: number): void {
+  /** Gives a class, whose handle is `parent`, a queue of its own, or changes the one it has. */
+  setByteQueue(link: number, parent: number, queue: ByteQueue): void {
     const what = `set the queue of class ${classText(parent)} of interface ${link}`;
-    const body = byteQueueBody(link, parent, major);
-    this.#socket.change(what, RTM.newQdisc, NLM_F.create | NLM_F.replace, body, byteQueueAttributes(limit));
+    this.#socket.change(what, RTM.newQdisc, NLM_F.create | NLM_F.replace, byteQueueBody(link, parent, queue), byteQueueAttributes(queue));
   }
 
   /** Puts a program at a place; a program that is there already is replaced without a packet seeing neither. */

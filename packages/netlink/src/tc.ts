@@ -54,7 +54,6 @@ export const filterAttributes = (programFd: number, name: string): Attribute[] =
 
 export const filterKind = (): Attribute[] => [[TCA.kind, text('bpf')]];
 export const filtersBody = (link: number, hook: Hook): Buffer => tcBody(link, 0, TC_H_MIN[hook], 0);
-export const qdiscsBody = (link: number): Buffer => tcBody(link, 0, 0, 0);
 
 export function decodeFilter(payload: Buffer): BpfFilter {
   const attributes = decodeAttributes(payload.subarray(20));
@@ -67,26 +66,5 @@ export function decodeFilter(payload: Buffer): BpfFilter {
     kind: readText(attributes.get(TCA.kind)),
     name: readText(options.get(TCA_BPF.name)),
     programId: readU32(options.get(TCA_BPF.id)),
-  };
-}
-
-export interface Qdisc {
-  readonly link: number;
-  readonly kind: string;
-  readonly handle: number;
-  readonly parent: number;
-  /** Of a `bfifo`: how many bytes it holds. */
-  readonly limit: number | undefined;
-}
-
-export function decodeQdisc(payload: Buffer): Qdisc {
-  const attributes = decodeAttributes(payload.subarray(20));
-  const kind = readText(attributes.get(TCA.kind));
-  return {
-    link: payload.readInt32LE(4),
-    kind,
-    handle: payload.readUInt32LE(8),
-    parent: payload.readUInt32LE(12),
-    limit: kind === 'bfifo' ? readU32(attributes.get(TCA.options)) : undefined,
   };
 }

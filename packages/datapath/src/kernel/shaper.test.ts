@@ -11,11 +11,13 @@ const sharers = fc
   .uniqueArray(sharer, { selector: ({ index }) => index, maxLength: 60 })
   .map((list): Sharer[] => list.map((one) => ({ ...one, limit: limitOf(one.group) })));
 
+const FRAME = 1_468;
+
 describe('classes of those who share', () => {
   it('each container has one a way, below its group that no other group has, with its bandwidth', () => {
     fc.assert(
       fc.property(sharers, (list) => {
-        const { classes, queues } = shapeOf(list);
+        const { classes, queues } = shapeOf(list, FRAME);
         const byHandle = new Map(classes.map((htb) => [htb.handle, htb]));
         expect(byHandle.size).toBe(classes.length);
         const groups = new Set(list.map(({ group }) => group));
@@ -40,12 +42,27 @@ describe('classes of those who share', () => {
   it('does not depend on the order, and those above come first', () => {
     fc.assert(
       fc.property(sharers, (list) => {
-        const { classes } = shapeOf(list);
-        expect(shapeOf([...list].reverse()).classes).toEqual(classes);
+        const { classes } = shapeOf(list, FRAME);
+        expect(shapeOf([...list].reverse(), FRAME).classes).toEqual(classes);
         const seen = new Set([0x0c04_0000]);
         for (const { handle, parent } of classes) {
           expect(seen.has(parent)).toBe(true);
           seen.add(handle);
+        }
+      }),
+    );
+  });
+
+  it('a turn is worth any packet that can be waiting, for whoever has it sends one in any case', () => {
+    const bandwidth = fc.integer({ min: 1, max: 5_000_000_000 });
+    fc.assert(
+      fc.property(bandwidth, fc.integer({ min: 1_294, max: 65_553 }), (bytesPerSecond, frame) => {
+        const { classes, queues } = shapeOf([{ index: 1, group: 1, limit: { bytesPerSecond, burstBytes: 0 } }], frame);
+        for (const [handle, queue] of queues) {
+          // 64 KiB of payload in frames of 536 bytes, the least that a host need take.
+          const largest = queue.frame ?? 65_536 + Math.ceil(65_536 / 536) * 66;
+          expect(classes.find((htb) => htb.handle === handle)?.quantum).toBeGreaterThanOrEqual(largest);
+          expect(queue.frame ?? frame).toBe(frame);
         }
       }),
     );

@@ -2,7 +2,7 @@
  * Bandwidths of groups. Packets of a container whose group has one go through a device whose queue is an HTB: for each group and way a class
  * with its bandwidth, below it one for each of its containers, whose turns come round. Everybody else's packets never see it.
  */
-import { type HtbClass, type Netlink, sameClass } from '@contiv/netlink';
+import { type ByteQueue, type HtbClass, isRefused, type Netlink, sameClass } from '@contiv/netlink';
 import type { ApplyMode, RateLimit } from '../contract.js';
 import { DatapathError, reasonOf } from '../errors.js';
 import { attach, foreign } from './devices.js';
@@ -21,10 +21,14 @@ const GROUP_SLOTS = 0x3fff;
 const OWN_RATE = 1_000;
 const OWN_BURST = 1_600;
 const ANY_RATE = 12_500_000_000;
-const LARGEST_FRAME = 65_536;
-const SMALLEST_QUANTUM = 1_600;
-/** The widest frame that any network of ours has, and more. */
-const MTU = 65_535;
+const SMALLEST_BURST = 1_600;
+/** What a sender leaves for a card to cut up, with the headers of all the frames that it will be. */
+const LARGEST_PACKET = 80_000;
+/** Of the far end, which lets nothing larger in: the widest frame that any network can have, and more. */
+const FAR_MTU = 65_535;
+/** Beside its MTU a frame has an Ethernet header, perhaps with a tag. */
+const ETHERNET_HEADER = 14;
+const TAG = 4;
 
 const clamp = (value: number, least: number, most: number): number => Math.round(Math.min(Math.max(value, least), most));
 const handle = (minor: number): number => (MAJOR << 16) + minor;
@@ -39,8 +43,8 @@ export interface Sharer {
 
 export interface Shape {
   readonly classes: readonly HtbClass[];
-  /** Bytes that may wait, by handle of a container's class. */
-  readonly queues: ReadonlyMap<number, number>;
+  /** By handle of a container's class. */
+  readonly queues: ReadonlyMap<number, ByteQueue>;
 }
 
 /** Numbers of the groups: the same as long as no two groups of this host are a multiple of 16,383 apart. */
@@ -58,27 +62,41 @@ function slots(groups: Iterable<number>): ReadonlyMap<number, number> {
 
 /** A timer that is late by this much must not cost bandwidth. */
 const LATENESS_S = 0.004;
+const LARGEST_BURST = 65_536;
 /** How long a full queue makes a packet wait. */
 const PATIENCE_S = 0.05;
+const LEAST_QUEUE = 32_768;
+const MOST_QUEUE = 1_048_576;
 
-/** The classes of those who share. Pure. */
-export function shapeOf(sharers: readonly Sharer[]): Shape {
+/** How long a turn takes, where that is enough for a packet. */
+const TURN_S = 0.01;
+
+/**
+ * The classes of those who share, where no frame is larger than `frame` bytes. Pure.
+ *
+ * Whoever has his turn sends a packet even if it is more than the turn is worth, so turns are worth the largest packet there can be: else large
+ * packets get more than small ones. Where such a packet takes long, packets are cut into frames before they wait.
+ */
+export function shapeOf(sharers: readonly Sharer[], frame: number): Shape {
   const slotOf = slots(sharers.map(({ group }) => group));
   const classes = new Map<number, HtbClass>();
-  const queues = new Map<number, number>();
+  const queues = new Map<number, ByteQueue>();
   for (const { index, group, limit } of sharers) {
     const rate = Math.max(1, Math.round(limit.bytesPerSecond));
-    const burst = Math.max(limit.burstBytes, rate * LATENESS_S, SMALLEST_QUANTUM);
-    const quantum = clamp(rate * 0.01, SMALLEST_QUANTUM, LARGEST_FRAME);
+    const burst = Math.max(limit.burstBytes, rate * LATENESS_S, SMALLEST_BURST);
+    const turn = rate * TURN_S;
+    const cut = turn < LARGEST_PACKET && frame < LARGEST_PACKET;
+    const quantum = cut ? clamp(turn, frame, LARGEST_PACKET) : LARGEST_PACKET;
     for (const [way, name] of WAYS.entries()) {
       const above = handle(GROUP_BIT + (slotOf.get(group) ?? 0) * 2 + way);
       const own = handle(CONTAINER[name] + index);
       // Turns are taken below it only; the kernel would not change this one.
-      const whole = { rate, ceil: rate, burst, ceilBurst: burst, quantum: LARGEST_FRAME };
+      const whole = { rate, ceil: rate, burst, ceilBurst: burst, quantum: LARGEST_PACKET };
       classes.set(above, { handle: above, parent: handle(0), ...whole });
-      const container = { rate: OWN_RATE, ceil: ANY_RATE, burst: OWN_BURST, ceilBurst: LARGEST_FRAME, quantum };
+      const container = { rate: OWN_RATE, ceil: ANY_RATE, burst: OWN_BURST, ceilBurst: LARGEST_BURST, quantum };
       classes.set(own, { handle: own, parent: above, ...container });
-      queues.set(own, clamp(rate * PATIENCE_S, LARGEST_FRAME / 2, 16 * LARGEST_FRAME));
+      const limit = clamp(rate * PATIENCE_S, LEAST_QUEUE, MOST_QUEUE);
+      queues.set(own, cut ? { limit, frame } : { limit });
     }
   }
   // Groups come before their containers.
@@ -88,14 +106,17 @@ export function shapeOf(sharers: readonly Sharer[]): Shape {
 export class Shaper {
   readonly #netlink: Netlink;
   readonly #instance: string;
+  /** The widest MTU that a network of this host has. */
+  readonly #mtu: () => number;
   #ifindex: number;
   /** As last brought about: what differs from it is drift. */
   #known: ReadonlyMap<number, HtbClass> | undefined;
   #sharers: readonly Sharer[] = [];
 
-  constructor(netlink: Netlink, instance: string) {
+  constructor(netlink: Netlink, instance: string, mtu: () => number) {
     this.#netlink = netlink;
     this.#instance = instance;
+    this.#mtu = mtu;
     const link = netlink.link(SHAPER_DEVICE);
     this.#ifindex = link && isOurs(link.alias, instance) ? link.index : 0;
   }
@@ -116,15 +137,17 @@ export class Shaper {
     }
     const made = link === undefined;
     const lost = made && this.#ifindex !== 0;
-    const end = { mtu: MTU, noArp: true, noLinkLocal: true };
+    const end = { noArp: true, noLinkLocal: true };
+    const mtu = this.#nearMtu;
     const ifindex =
       link?.index ??
       this.#netlink.addLink({
         kind: 'veth',
         name: SHAPER_DEVICE,
         ...end,
+        mtu,
         alias: aliasOf(this.#instance, 'shaper'),
-        peer: { name: SHAPER_PEER, ...end, alias: aliasOf(this.#instance, 'shaper peer') },
+        peer: { name: SHAPER_PEER, ...end, mtu: FAR_MTU, alias: aliasOf(this.#instance, 'shaper peer') },
       });
     this.#ifindex = ifindex;
     if (lost) repaired.push(`the device ${SHAPER_DEVICE} was missing`);
@@ -135,12 +158,18 @@ export class Shaper {
       this.#addHtb(ifindex);
       if (!made) repaired.push(`the queue of ${SHAPER_DEVICE} was missing`);
     }
+    if (link && link.mtu !== mtu) this.#netlink.setLink(ifindex, { mtu });
     for (const side of [this.#netlink.link(peer), this.#netlink.link(ifindex)]) {
       if (!side || side.up) continue;
       this.#netlink.setLink(side.index, { up: true });
       if (!made) repaired.push(`${side.name} was down`);
     }
     return repaired;
+  }
+
+  /** The kernel complains of queues that cut more finely than their device does. */
+  get #nearMtu(): number {
+    return Math.min(this.#mtu() + TAG, FAR_MTU);
   }
 
   #addHtb(ifindex: number): void {
@@ -160,7 +189,7 @@ export class Shaper {
     readonly repaired: string[];
     readonly finish: (mode: ApplyMode) => number;
   } {
-    const shape = shapeOf(sharers);
+    const shape = shapeOf(sharers, this.#nearMtu + ETHERNET_HEADER);
     const held = new Map(this.#netlink.htbClasses(this.#ifindex).map((htb) => [htb.handle, htb]));
     const wanted = new Map(shape.classes.map((htb) => [htb.handle, htb]));
     const repaired: string[] = [];
@@ -175,9 +204,11 @@ export class Shaper {
       if (known && sameClass(known, htb)) repaired.push(`class ${htb.handle.toString(16)} of ${SHAPER_DEVICE} was missing or changed`);
       else written++;
     }
-    const limits = new Map(this.#netlink.qdiscs(this.#ifindex).map(({ parent, limit }) => [parent, limit]));
-    for (const [above, limit] of shape.queues)
-      if (limits.get(above) !== limit) this.#netlink.setByteQueue(this.#ifindex, above, above & 0xffff, limit);
+    const queues = new Map(this.#netlink.qdiscs(this.#ifindex).map(({ parent, queue }) => [parent, queue]));
+    for (const [above, queue] of shape.queues) {
+      const there = queues.get(above);
+      if (there?.limit !== queue.limit || there.frame !== queue.frame) this.#setQueue(above, queue);
+    }
     this.#known = wanted;
     this.#sharers = sharers;
     const finish = (mode: ApplyMode): number => {
@@ -188,6 +219,23 @@ export class Shaper {
       return gone.length;
     };
     return { written, repaired, finish };
+  }
+
+  #setQueue(above: number, queue: ByteQueue): void {
+    try {
+      this.#netlink.setByteQueue(this.#ifindex, above, queue);
+    } catch (error) {
+      if (queue.frame === undefined || !isRefused(error, 'ENOENT', 'EOPNOTSUPP')) throw error;
+      const why = `its kernel has no TBF queueing discipline (${reasonOf(error)}); try modprobe sch_tbf`;
+      throw new DatapathError(`low bandwidths of network profiles are not enforced on this host: ${why}`);
+    }
+  }
+
+  /** Networks have another MTU. */
+  resize(): void {
+    if (this.#ifindex === 0) return;
+    this.#netlink.setLink(this.#ifindex, { mtu: this.#nearMtu });
+    this.bring(this.#sharers);
   }
 
   /** One container more. */
