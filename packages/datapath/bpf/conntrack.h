@@ -92,7 +92,8 @@ __noinline int judge(const struct packet *p, __u32 to_group, __u32 reversed, str
 }
 
 /* Does the packet begin a connection of its own, although the table knows one between the same ends? What was denied binds only the end
- * that asked for it; the other one may open the same connection, if rules let it. Who is asked for an echo may not ask for one by the
+ * that asked for it; the other one may open the same connection, if rules let it. But one of TCP in which it has answered already was not its
+ * own: it is over when rules deny it, and does not go on as one that the other end began. Who is asked for an echo may not ask for one by the
  * same identifier, which containers, with process numbers of their own, choose alike. */
 static __always_inline bool begins(const struct tracked *entry, const struct packet *p, __u8 side)
 {
@@ -101,7 +102,7 @@ static __always_inline bool begins(const struct tracked *entry, const struct pac
 		return other_end || is_closing(entry->state);
 	if (is_echo_request(p))
 		return other_end;
-	return other_end && entry->denied;
+	return other_end && entry->denied && !(p->protocol == IPPROTO_TCP && (entry->state & CT_REPLIED));
 }
 
 /* Who is answerable for a record: the container that sends, or the group that is called by somebody elsewhere. */
@@ -254,7 +255,8 @@ static __always_inline int quoted_ports(struct __sk_buff *skb, __u8 protocol, __
 	return 0;
 }
 
-/* An ICMP error quotes the packet it is about, and goes to who sent that: it belongs to that packet's connection. */
+/* An ICMP error quotes the packet it is about, and goes to who sent that: it belongs to that packet's connection. Of whom it may come: routers
+ * outside and on a VLAN tell of what they could not pass on, a container only of what it was sent itself. */
 __noinline int is_related(struct __sk_buff *skb, const struct packet *p)
 {
 	if (!p)
@@ -262,12 +264,13 @@ __noinline int is_related(struct __sk_buff *skb, const struct packet *p)
 	__u32 inner = p->l4_offset + 8;
 	__be16 ports[2] = {};
 	struct tracked *entry;
+	bool routers = p->flags & (FROM_OUTSIDE | FROM_UPLINK);
 
 	if (p->ethertype == ETH_P_IP) {
 		struct iphdr ip;
 		struct connection4 key = {};
 		if (bpf_skb_load_bytes(skb, inner, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5 ||
-		    ip.saddr != p->dst.word[3])
+		    ip.saddr != p->dst.word[3] || !(routers || ip.daddr == p->src.word[3]))
 			return 0;
 		if (quoted_ports(skb, ip.protocol, inner + ip.ihl * 4, ports))
 			return 0;
@@ -281,7 +284,7 @@ __noinline int is_related(struct __sk_buff *skb, const struct packet *p)
 			return 0;
 		__builtin_memcpy(&src, &ip.saddr, 16);
 		__builtin_memcpy(&dst, &ip.daddr, 16);
-		if (!same_address(&src, &p->dst))
+		if (!same_address(&src, &p->dst) || !(routers || same_address(&dst, &p->src)))
 			return 0;
 		__u32 offset = inner + sizeof(ip);
 		/* The first fragment of what is too big for a link; later ones have no ports, and tell nothing new. */

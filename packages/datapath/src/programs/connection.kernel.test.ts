@@ -130,6 +130,10 @@ describe.each([4, 6] as const)('IPv%i', (family) => {
     // Quoting somebody else's packet opens no way to a third.
     expect(pass(B, C, icmpOf, about(A, B, 5000, 9), family)).toMatchObject(DENIED);
     expect(pass(B, A, icmpOf, about(B, A, 9, 5000), family)).toMatchObject(DENIED);
+    // Nor does it speak of what went to a third.
+    expect(datagram(A, C, 5000, 9, family)).toMatchObject(PASSED);
+    expect(pass(C, A, icmpOf, about(A, C, 5000, 9), family)).toMatchObject(PASSED);
+    expect(pass(B, A, icmpOf, about(A, C, 5000, 9), family)).toMatchObject(DENIED);
     expect(pass(B, A, icmpOf, icmp(unreachable, 3, 0, Buffer.alloc(4)), family)).toMatchObject(DENIED);
     const echoed = icmp(unreachable, 1, 0, inFrame(family)(A, B, icmpOf, echo(family === 4 ? 8 : 128, 44)).subarray(14));
     expect(pass(B, A, icmpOf, echoed, family)).toMatchObject(DENIED);
@@ -322,16 +326,27 @@ describe('policy', () => {
   it('a change of rules takes effect on connections that exist, in both directions and both ways', () => {
     segment(A, B, 1, 80, TCP.syn);
     segment(B, A, 80, 1, TCP.ack);
+    const { opener } = tracked();
     deny(GROUP.a, GROUP.b, { protocol: PROTOCOL.tcp, port: 80 });
     expect(segment(B, A, 80, 1, TCP.ack)).toMatchObject(PASSED);
     bench.nextEpoch();
     // The reply is asked as what it is: part of a connection from a to b's port 80.
     expect(segment(B, A, 80, 1, TCP.ack)).toMatchObject(DENIED);
     expect(segment(A, B, 1, 80, TCP.ack)).toMatchObject(DENIED);
+    // What b sends again begins no connection of its own, as which everything would go on.
+    expect(segment(B, A, 80, 1, TCP.ack)).toMatchObject(DENIED);
+    expect(segment(A, B, 1, 80, TCP.ack)).toMatchObject(DENIED);
+    expect(tracked().opener).toBe(opener);
     bench.setPolicy(new Map(Object.values(GROUP).map((group) => [group, { rules: [], denies: false }])));
     bench.nextEpoch();
     expect(segment(A, B, 1, 80, TCP.ack)).toMatchObject(PASSED);
     expect(segment(B, A, 80, 1, TCP.ack)).toMatchObject(PASSED);
+    // By the same ports b may begin one that the rules let it.
+    deny(GROUP.a, GROUP.b, { protocol: PROTOCOL.tcp, port: 80 });
+    bench.nextEpoch();
+    expect(segment(B, A, 80, 1, TCP.ack)).toMatchObject(DENIED);
+    expect(segment(B, A, 80, 1, TCP.syn)).toMatchObject(PASSED);
+    expect(segment(A, B, 1, 80, TCP.syn | TCP.ack)).toMatchObject(PASSED);
   });
 
   it('counts what it denies, by port', () => {
