@@ -73,18 +73,20 @@ export function natRules(state: NatState): { readonly text: string; readonly rul
   const toDockers = [`oifname ${names(DOCKERS_BRIDGES)}`, ...(state.namesakes?.length ? [`oifname != ${names(state.namesakes)}`] : [])];
   // From ::1 no way leads to another interface: who asks there is answered by the agent's own socket, which closes.
   const local = family === 'ip' ? 'fib daddr type local' : 'ip6 daddr != ::1 fib daddr type local';
-  const publish = [
-    `${local} dnat ${family} to ${family} daddr . meta l4proto . th dport map @published_on`,
-    `${local} dnat ${family} to meta l4proto . th dport map @published`,
+  const publish = (to: string) => [
+    `${to} dnat ${family} to ${family} daddr . meta l4proto . th dport map @published_on`,
+    `${to} dnat ${family} to meta l4proto . th dport map @published`,
   ];
+  // The kernel drops what comes from elsewhere to 127.0.0.1, but only after it was translated to somebody who may be reached.
+  const arriving = family === 'ip' ? `ip daddr != 127.0.0.0/8 ${local}` : local;
   const chains: readonly (readonly [name: string, hook: string, rules: readonly string[]])[] = [
     [
       'spoofed',
       'type filter hook prerouting priority -300',
       [`${family} saddr ${own} iifname != { "${OUTSIDE_DEVICE}", "lo" } counter drop`],
     ],
-    ['prerouting', 'type nat hook prerouting priority -105', publish],
-    ['output', 'type nat hook output priority -105', publish],
+    ['prerouting', 'type nat hook prerouting priority -105', publish(arriving)],
+    ['output', 'type nat hook output priority -105', publish(local)],
     [
       'postrouting',
       'type nat hook postrouting priority 95',
