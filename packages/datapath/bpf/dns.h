@@ -1,10 +1,10 @@
 /* Stage 4: the DNS service of the host at 169.254.20.10. The agent's socket must know which container asks, and containers of different
- * tenants may have the same address: the source becomes 169.254.128.0/17 plus the port's number, and back in the answer. */
+ * tenants may have the same address: the source becomes 169.254.128.0/19 plus the port's number, and back in the answer. */
 #pragma once
 #include "neighbour.h"
 
-#define DNS_CLIENTS bpf_htonl(0xa9fe8000) /* 169.254.128.0/17 */
-#define DNS_CLIENTS_MASK bpf_htonl(0xffff8000)
+#define DNS_CLIENTS bpf_htonl(0xa9fe8000) /* 169.254.128.0/19, no more: clouds answer at 169.254.169.254 */
+#define DNS_CLIENTS_MASK bpf_htonl(~(MAX_PORTS - 1))
 #define DNS_PORT bpf_htons(53)
 
 /* Replaces one address of an IPv4 packet and mends the checksums by the difference. */
@@ -53,7 +53,7 @@ static __always_inline int from_dns_service(struct __sk_buff *skb, const struct 
 
 	if (p->ethertype != ETH_P_IP || (ip & DNS_CLIENTS_MASK) != DNS_CLIENTS)
 		return drop(0, DROP_NOT_DNS);
-	__u32 index = bpf_ntohl(ip) & 0x7fff;
+	__u32 index = bpf_ntohl(ip) & (MAX_PORTS - 1);
 	struct dns_client *client = bpf_map_lookup_elem(&dns_clients, &index);
 	if (!client || client->ifindex == 0)
 		return drop(0, DROP_NOT_DNS);

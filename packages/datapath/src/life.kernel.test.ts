@@ -240,7 +240,12 @@ describe('drift', () => {
     [
       "the DNS service's address removed",
       () => `ip address flush dev ${DNS_DEVICE}`,
-      [/^contivdns had lost its address 169\.254\.20\.10$/, /^the route to 169\.254\.128\.0\/17 was missing$/],
+      [/^contivdns had lost its address 169\.254\.20\.10$/, /^the route to 169\.254\.128\.0\/19 was missing$/],
+    ],
+    [
+      'the route of an earlier version, which took in 169.254.169.254',
+      () => `ip route replace 169.254.128.0/17 dev ${DNS_DEVICE}; ip route del 169.254.128.0/19`,
+      [/^the route to 169\.254\.128\.0\/19 was missing$/],
     ],
     ['the firewall flushed', () => 'nft flush ruleset', [/^the nftables table contiv_dplife was missing or changed$/]],
     [

@@ -1,5 +1,5 @@
 /** Real packets between containers of two tenants on two hosts. */
-import { type Ipv4, type Ipv6, type Mac, macBytes } from '@contiv/model';
+import { type Ipv4, type Ipv6, type Mac, macBytes, parseMac } from '@contiv/model';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PublishedPort } from './contract.js';
 import { linkLocal } from './maps/layout.js';
@@ -174,6 +174,15 @@ describe('reachability', () => {
       const ask = "timeout 20 bash -c 'exec 3<>/dev/udp/169.254.20.10/53; printf who >&3; head -c 7 <&3'";
       expect(await container.sh(ask)).toBe(container.port.name);
     }
+  });
+
+  it("leaves the host those who serve a cloud's hosts by link-local addresses", async () => {
+    const { one, two } = pair.hosts;
+    await two.sh('ip address add 169.254.169.254/32 dev eth1');
+    await one.sh(`ip route add default via ${VTEPS[4].two}`);
+    expect(await one.ping('169.254.169.254', '-c 2 -i 0.2 -W 2')).toBe(2);
+    await one.sh('ip route del default');
+    await two.sh('ip address del 169.254.169.254/32 dev eth1');
   });
 });
 
@@ -432,6 +441,39 @@ describe('a published port of UDP', () => {
       expect(await ask(family, 300), `${family}: no longer`).toBe('');
     }
     for (const pid of processes) process.kill(pid);
+    await pair.applyAll();
+  });
+
+  it("on 127.0.0.1 is the host's own: a neighbour on the wire does not get there", async () => {
+    const container = pair.at(RED, 1);
+    await container.sh(`ip route replace default via ${GATEWAY[4]}`);
+    const macOf = async (side: 'one' | 'two') =>
+      parseMac(/ (\S+:\S+) </.exec(await pair.hosts[side].sh('ip -br link show eth1'))?.[1] ?? '');
+    const [src, dst] = await Promise.all([macOf('two'), macOf('one')]);
+    if (src === undefined || dst === undefined) throw new Error('eth1 has no address');
+    const frame = (to: Ipv4, text: string) =>
+      ethernet(
+        { src, dst },
+        ETHERTYPE.ipv4,
+        ipv4({ src: VTEPS[4].two, dst: to, protocol: PROTOCOL.udp }, udp(40_001, PORT, Buffer.from(text))),
+      );
+    const [wire, ear] = [new Wire(pair.hosts.two, 'eth1'), new Wire(container)];
+    const heard = (text: string) => ear.frames().some((f) => f.includes(text));
+    try {
+      await publish({ ...led(container), hostIp: '127.0.0.1' as Ipv4 });
+      await pair.hosts.one.sh(`bash -c 'printf itself >/dev/udp/127.0.0.1/${PORT}'`);
+      await expect.poll(() => heard('itself')).toBe(true);
+      wire.send(frame('127.0.0.1' as Ipv4, 'neighbour'));
+      await settle();
+      expect(heard('neighbour')).toBe(false);
+      await publish({ ...led(container), hostIp: VTEPS[4].one });
+      wire.send(frame(VTEPS[4].one, 'allowed'));
+      await expect.poll(() => heard('allowed')).toBe(true);
+    } finally {
+      wire.close();
+      ear.close();
+    }
+    await container.sh('ip route del default');
     await pair.applyAll();
   });
 

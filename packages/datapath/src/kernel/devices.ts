@@ -167,7 +167,7 @@ export const DNS: HostDevice = {
   program: 'from_dns',
   mac: dnsMac(),
   address: { ip: ip(DNS_SERVICE_IP), length: 32 },
-  route: { ip: ip('169.254.128.0'), length: 17 },
+  route: { ip: ip('169.254.128.0'), length: 19 },
 };
 
 /** Address and MAC as in Contiv: 172.19.255.254 and 02:02:ac:13:ff:fe of 172.19.0.0/16. */
@@ -237,9 +237,14 @@ export function ensureHostDevice(
     netlink.addAddress({ link: ifindex, ...address });
     if (!made) repaired.push(`${name} had lost its address ${address.ip}`);
   }
-  if (route && !netlink.routes(ifindex).some((r) => r.ip === route.ip && r.length === route.length)) {
-    netlink.setRoute({ ...route, link: ifindex, source: address.ip });
-    if (!made) repaired.push(`the route to ${route.ip}/${route.length} was missing`);
+  if (route) {
+    const held = netlink.routes(ifindex).filter((r) => r.ip === route.ip);
+    if (!held.some((r) => r.length === route.length)) {
+      netlink.setRoute({ ...route, link: ifindex, source: address.ip });
+      if (!made) repaired.push(`the route to ${route.ip}/${route.length} was missing`);
+    }
+    // An earlier version's, which took more than is ours.
+    for (const wider of held) if (wider.length < route.length) netlink.deleteRoute(wider);
   }
   return { ifindex, made, repaired };
 }

@@ -18,7 +18,7 @@ export interface FirewallState {
   readonly peers: readonly (Ipv4 | Ipv6)[];
 }
 
-const DNS_CLIENTS = '169.254.128.0/17';
+const DNS_CLIENTS = '169.254.128.0/19';
 
 /** The table as `nft -f` takes it, and the marks by which it is known again. Pure. */
 export function ruleset(state: FirewallState): { readonly text: string; readonly rules: number; readonly mark: string } {

@@ -12,6 +12,7 @@ import {
   endpointIfindex,
   endpointKey,
   linkLocal,
+  MAX_PORTS,
   macKey,
   macText,
   memberBytes,
@@ -185,15 +186,15 @@ describe('reading back', () => {
 });
 
 describe('index of a DNS client', () => {
-  it('is the offset into 169.254.128.0/17, and nothing for any other address', () => {
+  it('is the offset into 169.254.128.0/19, and nothing for any other address', () => {
     fc.assert(
       fc.property(ipv4, (ip) => {
         const [a, b, c = 0, d = 0] = ipv4Bytes(ip);
-        expect(dnsClientIndex(ip)).toBe(a === 169 && b === 254 && c >= 128 ? (c - 128) * 256 + d : undefined);
+        expect(dnsClientIndex(ip)).toBe(a === 169 && b === 254 && c >= 128 && c < 160 ? (c - 128) * 256 + d : undefined);
       }),
     );
-    fc.assert(fc.property(fc.integer({ min: 0, max: 0x7fff }), (i) => dnsClientIndex(ipv4FromNumber(0xa9fe8000 + i)) === i));
-    for (const other of ['', '169.254.20.10', '::ffff:169.254.128.1', '169.254.128', 'fe80::1'])
+    fc.assert(fc.property(fc.integer({ min: 0, max: MAX_PORTS - 1 }), (i) => dnsClientIndex(ipv4FromNumber(0xa9fe8000 + i)) === i));
+    for (const other of ['', '169.254.20.10', '::ffff:169.254.128.1', '169.254.128', '169.254.169.254', 'fe80::1'])
       expect(dnsClientIndex(other)).toBeUndefined();
   });
 });

@@ -339,13 +339,13 @@ export function dnsClientBytes(ifindex: number, ip: Ipv4, mac: Mac): Buffer {
   return bytes;
 }
 
-/** First address of the DNS service's clients, 169.254.128.0/17; the port's index is added. */
+/** First address of the DNS service's clients, 169.254.128.0/19; the port's index is added. */
 const DNS_CLIENTS = 0xa9fe8000;
 
 /** Index of the port behind a client address of the DNS service; `undefined` for any other address. */
 export function dnsClientIndex(address: string): number | undefined {
   const ip = parseIpv4(address);
   if (ip === undefined) return undefined;
-  const value = ipv4Value(ip);
-  return value >>> 15 === DNS_CLIENTS >>> 15 ? value & 0x7fff : undefined;
+  const index = ipv4Value(ip) - DNS_CLIENTS;
+  return index >= 0 && index < MAX_PORTS ? index : undefined;
 }

@@ -247,10 +247,13 @@ describe('out of the tenant', () => {
     }
     const ping6 = (macs: Ends<Mac>, ends: Ends<Ipv6>) => six(macs, ends, PROTOCOL.icmp6, icmp6(ends, 128, 0, 5, data));
     expect(bench.send('a', ping6(toGateway, ends6)).packet).toEqual(ping6(out, seen6));
+    // Where clouds answer, and where their hosts keep the time.
+    for (const dst of ['169.254.169.254', '169.254.169.123', '169.254.170.2'] as Ipv4[])
+      expect(bench.send('a', udp4(toGateway, { src: A.ip, dst })), dst).toMatchObject({ verdict: 'redirect', reason: undefined });
   });
 
   it('goes nothing to loopback, to groups, to private addresses of others, nor by IPv6 where the host has none', () => {
-    for (const dst of ['127.0.0.1', '169.254.128.1', '172.19.0.2', '0.0.0.1', '224.0.0.5'] as Ipv4[])
+    for (const dst of ['127.0.0.1', '169.254.128.1', '169.254.159.255', '172.19.0.2', '0.0.0.1', '224.0.0.5'] as Ipv4[])
       expect(bench.send('a', udp4(toGateway, { src: A.ip, dst })).reason, dst).toBe('unreachable');
     for (const dst of ['::1', '::ffff:10.0.0.1', 'fe80::1', 'ff0e::1', 'fd63:6f6e:7469:ac13::2'] as Ipv6[])
       expect(bench.send('a', udp6(toGateway, { src: A.ip6, dst })).reason, dst).toBe('unreachable');
