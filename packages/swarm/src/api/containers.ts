@@ -125,7 +125,7 @@ export async function create(context: Context): Promise<void> {
   const body = await readJson(context);
   const platform = context.query.get('platform') ?? undefined;
   const auth = context.request.headers['x-registry-auth'];
-  const created = await context.cluster.create(body, {
+  const created = await context.cluster.creations.create(body, {
     name: context.query.get('name') ?? '',
     signal: context.signal,
     ...(platform === undefined ? {} : { platform }),
@@ -164,7 +164,7 @@ export async function remove(context: Context): Promise<void> {
 export async function rename(context: Context): Promise<void> {
   const { engine, container } = owner(context);
   const name = (context.query.get('name') ?? '').replace(/^\//, '');
-  const release = context.cluster.reserveName(name);
+  const release = context.cluster.creations.reserveName(name);
   try {
     await proxy(context, engine, {
       path: `/containers/${container.id}/rename`,

@@ -95,7 +95,7 @@ export class Watchdog {
               body: printJson({ Container: container.id, Force: true }),
             })
             .catch(() => {});
-      const { engine, id } = await this.#cluster.create(body, { name });
+      const { engine, id } = await this.#cluster.creations.create(body, { name });
       for (const [network, settings] of shared.slice(1)) {
         await engine.client
           .call('POST', `/networks/${encodeURIComponent(network)}/connect`, {
