@@ -38,14 +38,14 @@ export async function datapathSuite(rounds: number): Promise<Result[]> {
   const host: Path = { from: (...command) => onHost(MASTER, ...command), to: ADDRESS[WORKER] ?? '' };
 
   const ping = (p: Path) => floodPing(p.from, p.to, PINGS);
-  const one = (p: Path) => stream(p.from, p.to, 2, 1);
+  const one = (p: Path) => stream(p.from, p.to, 1, 1);
   const across = { host, overlay: overlay.across, ours: ours.across };
   const physical = { ...across, vlan: vlan.across };
   const within = { bridge, ours: ours.within };
   const pings = await compare(rounds * SHORT.trip, physical, ping);
   const rr = await compare(rounds * SHORT.trip, across, (p) => tcpRoundTrip(p.from, p.to, 1));
   const single = await compare(rounds * SHORT.stream, physical, one);
-  const eight = await compare(rounds * SHORT.stream, across, (p) => stream(p.from, p.to, 2, 8));
+  const eight = await compare(rounds * SHORT.stream, across, (p) => stream(p.from, p.to, 1, 8));
   const nearPings = await compare(rounds * SHORT.trip, within, ping);
   const nearStream = await compare(rounds * SHORT.stream, within, one);
   const gaps = await failOver(vlan.across, Math.max(2, rounds));

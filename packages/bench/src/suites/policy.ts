@@ -96,7 +96,7 @@ async function packets(rounds: number): Promise<Result[]> {
   const ping = await compare(rounds * SHORT.trip, paths, (p) => floodPing(p.from, p.to, 7_000));
   const rr = await compare(rounds * SHORT.trip, paths, (p) => tcpRoundTrip(p.from, p.to, 1));
   const { host: _host, ...tunnels } = paths;
-  const single = await compare(rounds * SHORT.stream, tunnels, (p) => stream(p.from, p.to, 2, 1));
+  const single = await compare(rounds * SHORT.stream, tunnels, (p) => stream(p.from, p.to, 1, 1));
   const times = [
     ['`ping -f`', ping],
     ['TCP request/response', rr],

@@ -48,7 +48,7 @@ export async function routingSuite(rounds: number): Promise<Result[]> {
     for (const to of [bridged, routed, worker]) await eventually(`ping ${to}`, () => from('ping', '-c1', '-W1', to));
     const published = (port: number): Path => ({ from: (...command) => onHost(WORKER, ...command, '-p', String(port)), to: master });
     const ping = (p: Path) => floodPing(p.from, p.to, PINGS);
-    const one = (p: Path) => stream(p.from, p.to, 2, 1);
+    const one = (p: Path) => stream(p.from, p.to, 1, 1);
 
     const rtt = await compare(rounds * SHORT.trip, { bridged: { from, to: bridged }, routed: { from, to: routed } }, ping);
     const nat = await compare(
@@ -60,7 +60,7 @@ export async function routingSuite(rounds: number): Promise<Result[]> {
 
     // The two states cannot be had at once. So there is a ping between the hosts in each round, which knows of no network, and the few are measured before and after.
     const beside = { host: { from: (...command: string[]) => onHost(MASTER, ...command), to: worker }, routed: { from, to: routed } };
-    const few = await compare(rounds * SHORT.stream, beside, ping);
+    const few = await compare(rounds * SHORT.trip, beside, ping);
     await rate(MANY, 8, (i) =>
       client.post(`/api/v1/networks/default:${name(i)}/`, {
         tenantName: 'default',
@@ -81,7 +81,7 @@ export async function routingSuite(rounds: number): Promise<Result[]> {
     const many = await compare(rounds * SHORT.trip, beside, ping);
     await eventually('the many networks are gone', () => removeOwn(client, EXTRA), 120_000);
     await settled();
-    const again = await compare(rounds * SHORT.stream, beside, ping);
+    const again = await compare(rounds * SHORT.trip, beside, ping);
 
     const suite = 'routing';
     const both = { host: [...few.host, ...again.host], routed: [...few.routed, ...again.routed] };
