@@ -84,10 +84,12 @@ static __always_inline struct way *way_to(struct __sk_buff *skb, const struct co
 	return find_way(skb, vtep) ? bpf_map_lookup_elem(&ways, &vtep) : NULL;
 }
 
-/* Spreads connections over the queues and links on the way; RFC 7348 wants a port of the dynamic range. */
+/* Spreads connections over the queues and links on the way; RFC 7348 wants a port of the dynamic range. Fragments of one packet go the same
+ * way, those that waited for their turn as well, of which only the first has ports: none of them may overtake it. */
 static __always_inline __be16 source_port(const struct packet *p)
 {
-	__u32 hash = p->src.word[3] * 0x9e3779b1 ^ p->dst.word[3] * 0x85ebca6b ^ (((__u32)p->sport << 16) | p->dport) * 0xc2b2ae35;
+	__u32 ports = p->flags & (FRAGMENT_FIRST | FRAGMENT_LATER) ? 0 : ((__u32)p->sport << 16) | p->dport;
+	__u32 hash = p->src.word[3] * 0x9e3779b1 ^ p->dst.word[3] * 0x85ebca6b ^ ports * 0xc2b2ae35;
 
 	hash ^= hash >> 15;
 	return bpf_htons(0xc000 | (hash & 0x3fff));

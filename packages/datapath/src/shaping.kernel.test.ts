@@ -3,7 +3,7 @@ import type { Ipv4 } from '@contiv/model';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ApplyReport, DatapathPort } from './contract.js';
 import { Container, Wire } from './testing/hosts.js';
-import { ETHERTYPE } from './testing/packets.js';
+import { ETHERTYPE, PROTOCOL } from './testing/packets.js';
 import { Pair, RED, type Side, VTEPS } from './testing/pair.js';
 
 type Profile = Pick<DatapathPort, 'dscp' | 'limit'> & { readonly group?: number };
@@ -178,6 +178,24 @@ describe('bandwidth', () => {
     const got = await throughput(1, 3);
     expect(got).toBeGreaterThan(8 * 0.75);
     expect(got).toBeLessThan(8 * 1.2);
+    await give({});
+  });
+
+  it('keeps the fragments of a packet on one way through the underlay, whether they waited or not', async () => {
+    for (const profile of [{}, mbit(16)]) {
+      await give({ 1: profile });
+      // The first packet finds the neighbour by the tunnel device.
+      expect(await pair.at(RED, 1).ping('10.1.0.3', '-c 2 -i 0.02 -W 10')).toBe(2);
+      const between = new Wire(pair.hosts.one, 'eth1');
+      expect(await pair.at(RED, 1).ping('10.1.0.3', '-s 4000 -c 2 -i 0.02 -W 10')).toBe(2);
+      const ports = between.frames().flatMap((frame) => {
+        const wrapped = frame[23] === PROTOCOL.udp && frame.readUInt16BE(36) === 8472;
+        return wrapped && frame.subarray(76, 84).equals(Buffer.of(10, 1, 0, 1, 10, 1, 0, 3)) ? [frame.readUInt16BE(34)] : [];
+      });
+      between.close();
+      expect(ports, JSON.stringify(profile)).toHaveLength(6);
+      expect(new Set(ports).size, JSON.stringify(profile)).toBe(1);
+    }
     await give({});
   });
 
