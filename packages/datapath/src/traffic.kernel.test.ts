@@ -356,6 +356,25 @@ describe('forgery', () => {
       expect(await dropsOf('one', 'unknown-vtep')).toBe(before + 1n);
     });
 
+    it('the host tracks no connection of the tunnel, and whatever else it tracks', async () => {
+      const { one, two } = pair.hosts;
+      const tracked = async () =>
+        (await one.sh('cat /proc/net/nf_conntrack')).split('\n').filter((line) => / dport=84(72|73) /.test(line)).length;
+      await one.sh(
+        'nft add table ip watch; nft add chain ip watch in "{ type filter hook input priority 0; }"; nft add rule ip watch in ct state new accept',
+      );
+      try {
+        // IPv6 and large packets take the tunnel device, both ways.
+        expect(await pair.at(RED, 1).ping('2001:db8:1::3', '-c 2 -i 0.02 -W 10')).toBe(2);
+        expect(await pair.at(RED, 3).ping('2001:db8:1::1', '-c 2 -i 0.02 -W 10')).toBe(2);
+        expect(await tracked()).toBe(0);
+        await two.sh(`bash -c 'echo x >/dev/udp/${VTEPS[4].one}/8473'`);
+        await expect.poll(tracked).toBe(1);
+      } finally {
+        await one.sh('nft delete table ip watch');
+      }
+    });
+
     it("a container on one of the engine's own bridges gets no frame in, not even under a peer's address", async () => {
       const { one } = pair.hosts;
       const foreign = new Namespace('f');

@@ -1,6 +1,8 @@
 /**
  * Nobody but the other hosts may speak to a VTEP's UDP port: a container on one of Docker's own bridges could otherwise send frames of
- * its own making into any network. One nftables table of ours, replaced as a whole and never half.
+ * its own making into any network. And the host does not track the tunnel, whose packets come from a port for each connection inside: each would be
+ * an entry of its own, without an answer, in a table that is full soon, and then the host loses connections that are none of ours.
+ * One nftables table of ours, replaced as a whole and never half.
  */
 import { createHash } from 'node:crypto';
 import type { Ipv4, Ipv6 } from '@contiv/model';
@@ -35,6 +37,9 @@ export function ruleset(state: FirewallState): { readonly text: string; readonly
   // On a loopback address any uplink may carry the tunnel, but none of Docker's bridges.
   const from = underlay.loopback ? 'iifname != { "docker*", "br-*", "veth*" }' : `iifname "${underlay.name}"`;
   const rules: [chain: string, rule: string][] = [
+    ['prerouting', `${parseIpv4(vtep) === undefined ? 'ip6' : 'ip'} daddr ${vtep} udp dport ${port} notrack`],
+    ['output', `ip daddr @vteps4 udp dport ${port} notrack`],
+    ['output', `ip6 daddr @vteps6 udp dport ${port} notrack`],
     ['input', `iifgroup ${PORT_GROUP} counter drop`],
     ['input', `udp dport ${port} ${from} ip saddr @peers4 accept`],
     ['input', `udp dport ${port} ${from} ip6 saddr @peers6 accept`],
@@ -49,9 +54,9 @@ export function ruleset(state: FirewallState): { readonly text: string; readonly
     .update(JSON.stringify([rules, peers4, peers6, vteps4, vteps6]))
     .digest('hex')
     .slice(0, 12);
-  const chain = (name: string) => [
+  const chain = (name: string, priority: string) => [
     `  chain ${name} {`,
-    `    type filter hook ${name} priority -10; policy accept;`,
+    `    type filter hook ${name} priority ${priority}; policy accept;`,
     ...rules.filter(([of]) => of === name).map(([, rule]) => `    ${rule} comment "contiv ${mark}"`),
     '  }',
   ];
@@ -64,8 +69,10 @@ export function ruleset(state: FirewallState): { readonly text: string; readonly
     set('peers6', 'ipv6_addr', peers6),
     set('vteps4', 'ipv4_addr', vteps4),
     set('vteps6', 'ipv6_addr', vteps6),
-    ...chain('input'),
-    ...chain('forward'),
+    ...chain('prerouting', 'raw'),
+    ...chain('output', 'raw'),
+    ...chain('input', '-10'),
+    ...chain('forward', '-10'),
     '}',
     '',
   ].join('\n');
