@@ -89,19 +89,47 @@ describe('apply', () => {
   test('names file and line of what is wrong, before anything is sent', async () => {
     const wrong = (text: string) => call(['apply', '-f', 'c.yaml'], { files: { 'c.yaml': text } });
     const said = async (text: string) => (await wrong(text)).err.replace('ERRO[0000] ', '').trim().split('\n');
-    expect(await said(FILE.replace('action: deny', 'action: drop'))).toEqual(['c.yaml:11: action string invalid format; allow or deny']);
+    expect(await said(FILE.replace('action: deny', 'action: drop'))).toEqual(['c.yaml:11:13: action string invalid format; allow or deny']);
     expect(await said(FILE.replace('direction', 'dirction'))).toEqual([
-      'c.yaml:9: direction string invalid format; in or out',
-      'c.yaml:10: tenants.policies.rules has no member dirction',
+      'c.yaml:9:13: direction string invalid format; in or out',
+      'c.yaml:10:13: tenants.policies.rules has no member dirction',
     ]);
-    expect(await said(FILE.replace('contiv/v1', 'v9'))).toEqual(['c.yaml:1: apiVersion must be contiv/v1']);
-    expect(await said(`${FILE}  - tenantName: blue\n`)).toEqual(['c.yaml:13: tenantName blue is here twice']);
-    expect(await said('a: [')).toEqual([expect.stringMatching(/^c.yaml:1: /)]);
-    expect(await said(`${FILE}---\n${FILE}`)).toEqual(['c.yaml:13: a second document begins here; put everything into one']);
-    expect(await said('')).toEqual(['c.yaml: the file is empty']);
+    expect(await said(FILE.replace('contiv/v1', 'v9'))).toEqual(['c.yaml:1:1: apiVersion must be contiv/v1']);
+    expect(await said(`${FILE}  - tenantName: blue\n`)).toEqual(['c.yaml:13:5: tenantName blue is here twice']);
+    expect(await said('a: [')).toEqual([expect.stringMatching(/^c.yaml:1:\d+: /)]);
+    expect(await said(`${FILE}---\n${FILE}`)).toEqual(['c.yaml:13:1: a second document begins here; put everything into one']);
+    for (const empty of ['', '# nothing', '---\n', '---\n---\n# nothing\n'])
+      expect(await said(empty)).toEqual(['c.yaml: the file is empty']);
+    expect(await said(Buffer.from(`\ufeff${FILE}`, 'utf16le').toString('utf8'))).toEqual(['c.yaml: this is no text; save it as UTF-8']);
     expect((await call(['apply', '-f', 'none.yaml'])).status).toBe(4);
     expect((await call(['apply'])).status).toBe(1);
     expect(server.changes).toEqual([]);
+  });
+
+  test('names each of several faults in a line of its own, and in a log joined to one', async () => {
+    const rules = [1, 2, 3].map((id) => `          - {ruleId: ${id}, direction: in, action: drop}\n`).join('');
+    const text = `${FILE.slice(0, FILE.indexOf('          - ruleId'))}${rules}`;
+    const fault = (line: number) => `c.yaml:${line}:40: action string invalid format; allow or deny`;
+    const files = { 'c.yaml': text };
+    expect((await call(['apply', '-f', 'c.yaml'], { files })).err).toBe(`ERRO[0000] ${fault(9)}\n${fault(10)}\n${fault(11)}\n`);
+    const logged = await call(['apply', '-f', 'c.yaml'], { files, terminal: false });
+    expect(logged.err).toContain(` msg="${fault(9)}" hint="${fault(10)}; ${fault(11)}"\n`);
+  });
+
+  test('takes what editors and templates make: BOM, CRLF, an empty document, merged keys and many aliases', async () => {
+    answer([]);
+    const apply = async (text: string) => {
+      const { status, err } = await call(['apply', '-f', 'c.yaml'], { files: { 'c.yaml': text } });
+      return [status, err];
+    };
+    expect(await apply(`\ufeff${FILE.replaceAll('\n', '\r\n')}---\r\n`)).toEqual([0, '']);
+    const policies = Array.from({ length: 1_500 }, (_, i) => `      - {<<: *p, policyName: p${i}}\n`).join('');
+    expect(await apply(`${FILE.replace('- policyName: web', '- &p\n        policyName: web')}${policies}`)).toEqual([0, '']);
+    expect(server.changes.at(-1)?.body).toMatchObject({
+      intent: {
+        tenants: [{ policies: expect.arrayContaining([expect.objectContaining({ policyName: 'p9', rules: [expect.anything()] })]) }],
+      },
+    });
   });
 
   test('gives the line of the object that netmaster refuses', async () => {
@@ -110,7 +138,10 @@ describe('apply', () => {
       type: 'application/problem+json',
       body: { type: 'about:blank', title: 'x', status: 409, code: 'conflict', detail: 'rule blue:web:1: no\nway out' },
     });
-    expect(await call(['apply', '-f', 'c.yaml'])).toMatchObject({ status: 3, err: 'ERRO[0000] c.yaml:9: rule blue:web:1: no\nway out\n' });
+    expect(await call(['apply', '-f', 'c.yaml'])).toMatchObject({
+      status: 3,
+      err: 'ERRO[0000] c.yaml:9:13: rule blue:web:1: no\nway out\n',
+    });
   });
 });
 

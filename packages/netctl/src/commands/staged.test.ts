@@ -81,7 +81,7 @@ test('rules are edited in the staged version only, and a file may give them all'
   const twice = { 'r.yaml': '- {ruleId: 1, direction: in, action: deny}\n- {ruleId: 1, direction: in, action: allow}\n' };
   expect(await netctl(['--netmaster', server.url, 'policy', 'stage', '-f', 'r.yaml', 'db'], { files: twice })).toMatchObject({
     status: 3,
-    err: 'ERRO[0000] r.yaml:2: ruleId 1 is here twice\n',
+    err: 'ERRO[0000] r.yaml:2:4: ruleId 1 is here twice\n',
   });
   expect(server.changes[3]?.body).toEqual({});
 });

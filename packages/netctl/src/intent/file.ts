@@ -1,4 +1,4 @@
-/** The intent as people write it: YAML (of which JSON is a part), held to its shape, with the line of every fault. Pure. */
+/** The intent as people write it: YAML (of which JSON is a part), held to its shape, with the place of every fault. Pure. */
 import { type CheckedIntent, intentSchema, objectsOf } from '@contiv/model';
 import { type Document, isMap, isNode, isScalar, LineCounter, parseAllDocuments } from 'yaml';
 import type { z } from 'zod';
@@ -9,20 +9,26 @@ type Path = readonly PropertyKey[];
 /** A text that was read and is right, and where in it everything stands. */
 export interface ReadFile<T> {
   readonly value: T;
-  /** `FILE:LINE` of what the path leads to, or of the nearest thing above it. */
+  /** `FILE:LINE:COLUMN` of what the path leads to, or of the nearest thing above it. */
   readonly place: (path: Path) => string;
 }
 
 /** Faults shown at once. */
 const MOST = 10;
+/** Uses of aliases: more than any file needs, and too few for a small one to become all of the memory. */
+const MOST_ALIASES = 100_000;
 
-/** @throws CommandError with `FILE:LINE: what is wrong`, a line for each fault. */
+/** @throws CommandError with `FILE:LINE:COLUMN: what is wrong`, a line for each fault. */
 export function readDocument<S extends z.ZodType>(schema: S, text: string, name: string): ReadFile<z.output<S>> {
   const lines = new LineCounter();
-  const documents = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
-  const at = (offset: number): string => `${name}:${lines.linePos(offset).line}`;
-  if (!Array.isArray(documents)) throw wrong([`${name}: the file is empty`]);
-  const [document, second] = documents;
+  if (text.includes('\0')) throw wrong([`${name}: this is no text; save it as UTF-8`]);
+  // `<<: *anchor` is YAML 1.1, and what people know from compose files.
+  const documents = [...parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false, merge: true })];
+  const at = (offset: number): string => {
+    const { line, col } = lines.linePos(offset);
+    return `${name}:${line}:${col}`;
+  };
+  const [document, second] = documents.filter(({ contents, errors }) => !isNothing(contents) || errors.length > 0);
   if (!document) throw wrong([`${name}: the file is empty`]);
   const faults = documents.flatMap((d) => d.errors.map((e) => `${at(e.pos[0])}: ${e.message.split('\n')[0]}`));
   if (faults.length > 0) throw wrong(faults);
@@ -33,9 +39,12 @@ export function readDocument<S extends z.ZodType>(schema: S, text: string, name:
   throw wrong(parsed.error.issues.flatMap((issue) => sentences(issue).map(([path, said]) => `${place(path)}: ${said}`)));
 }
 
+/** Nothing between two `---`, or comments only. */
+const isNothing = (contents: unknown): boolean => contents === null || (isScalar(contents) && contents.value === null);
+
 function readValue(document: Document.Parsed, name: string): unknown {
   try {
-    return document.toJS({ maxAliasCount: 1_000 });
+    return document.toJS({ maxAliasCount: MOST_ALIASES });
   } catch (error) {
     // Aliases are resolved here: one that is not there, or more of them than any file needs.
     throw wrong([`${name}: ${error instanceof Error ? error.message : String(error)}`]);

@@ -9,16 +9,16 @@ export interface FailureStyle {
   readonly now: Date;
 }
 
-/** `ERRO[0000] message` on a terminal with the hint on a line of its own, `time="…" level=error msg="message" hint="…"` elsewhere. */
+/** `ERRO[0000] message` on a terminal with the hint on lines of its own, `time="…" level=error msg="message" hint="…"` elsewhere. */
 export function failureLine(message: string, hint: string, style: FailureStyle): string {
   const said = printable(message);
-  const advice = printable(hint);
+  const advice = hint.split('\n').map(printable);
   if (style.terminal) {
     const badge = style.color ? '\u001b[31mERRO\u001b[0m' : 'ERRO';
-    return `${badge}[0000] ${said}\n${advice === '' ? '' : `${advice}\n`}`;
+    return `${badge}[0000] ${said}\n${hint === '' ? '' : `${advice.join('\n')}\n`}`;
   }
   const time = style.now.toISOString().replace(/\.\d+Z$/, 'Z');
-  return `time="${time}" level=error msg=${quoted(said)}${advice === '' ? '' : ` hint=${quoted(advice)}`}\n`;
+  return `time="${time}" level=error msg=${quoted(said)}${hint === '' ? '' : ` hint=${quoted(advice.join('; '))}`}\n`;
 }
 
 const quoted = (text: string): string => (/^[A-Za-z0-9.-]+$/.test(text) ? text : JSON.stringify(text));
