@@ -38,7 +38,8 @@ const changes = async (): Promise<string[]> => (await shown()).changes.map((c) =
 
 describe('a staged policy', () => {
   test('is edited without anybody noticing, shown by inspect, and committed in one step', async () => {
-    expect((await stageRule('2')).line).toBe('policy db has no staged version');
+    for (const refused of [await stageRule('2'), await m.get(staged('/effect')), await m.get(staged())])
+      expect(refused.text).toBe('policy db has no staged version\nnetctl policy stage -t default db opens one\n');
     expect((await m.post(staged(), {})).status).toBe(200);
     expect((await stageRule('2', { priority: 9, protocol: 'tcp', port: 5432 })).status).toBe(200);
     expect((await m.remove(staged('/rules/1'))).status).toBe(200);

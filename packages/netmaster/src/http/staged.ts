@@ -3,7 +3,16 @@ import { Refusal, ruleInput, stagedEffect, stagedPolicy, stageRequest, validate 
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { Effect } from '../core/staged/effect.js';
-import { commitStage, discardStage, openStage, presentStage, stageRule, stageRules, unstageRule } from '../core/staged/staged.js';
+import {
+  commitStage,
+  discardStage,
+  findStaged,
+  openStage,
+  presentStage,
+  stageRule,
+  stageRules,
+  unstageRule,
+} from '../core/staged/staged.js';
 import { judgeAll, seenConnections } from '../effects/seen.js';
 import { causeOf } from './caller.js';
 import type { Context } from './context.js';
@@ -25,9 +34,7 @@ export function stagedRoutes(app: FastifyInstance, context: Context): void {
   const path = '/api/v1/staged/:key';
   const find = (key: string) => {
     requireListed(context);
-    const staged = mirror.state.staged(key);
-    if (!staged) throw new Refusal('not-found', `policy ${key.slice(key.indexOf(':') + 1)} has no staged version`);
-    return staged;
+    return findStaged(mirror.state, key);
   };
   const show = (reply: FastifyReply, key: string) => json(reply, JSON.stringify(presentStage(mirror.state, find(key))));
 

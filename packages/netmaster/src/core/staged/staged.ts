@@ -20,7 +20,8 @@ function digestOf(state: State, policyKey: string): string {
   return createHash('sha256').update(text.join('\n')).digest('hex').slice(0, 16);
 }
 
-function find(state: State, key: string): EntryOf<'staged'> {
+/** Throws a refusal with the way out when nothing is staged. */
+export function findStaged(state: State, key: string): EntryOf<'staged'> {
   const staged = state.staged(key);
   const [tenant, policy] = split(key);
   if (!staged)
@@ -42,13 +43,13 @@ export function openStage(state: State, key: string, now: Date): Plan<void> {
 
 /** The staged policy has this rule. */
 export function stageRule(state: State, input: RuleInput): Plan<void> {
-  const staged = find(state, `${input.tenantName}:${input.policyName}`);
+  const staged = findStaged(state, `${input.tenantName}:${input.policyName}`);
   return put(state, staged, input.ruleId, checkedRule(state, input).record);
 }
 
 /** The staged policy does not have the rule. */
 export function unstageRule(state: State, key: string, ruleId: string): Plan<void> {
-  const staged = find(state, key);
+  const staged = findStaged(state, key);
   const edited = state.stagedRule(`${key}:${ruleId}`);
   if (edited ? edited.record.rule === null : !state.rule(`${key}:${ruleId}`)) throw new Refusal('not-found', 'rule not found');
   return put(state, staged, ruleId, null);
@@ -87,7 +88,7 @@ function put(state: State, staged: EntryOf<'staged'>, ruleId: string, rule: Rule
 
 /** Makes the policy what is staged. Refused when its rules have changed since. */
 export function commitStage(state: State, key: string): Plan<StagedPolicy> {
-  const staged = find(state, key);
+  const staged = findStaged(state, key);
   const reply = presentStage(state, staged);
   const [tenant, policy] = split(key);
   if (reply.stale)
@@ -118,7 +119,7 @@ function touched(entry: EntryOf<'policy'>): Plan<void> {
 }
 
 /** Drops what is staged. */
-export const discardStage = (state: State, key: string): Plan<void> => dropStage(state, find(state, key));
+export const discardStage = (state: State, key: string): Plan<void> => dropStage(state, findStaged(state, key));
 
 function dropStage(state: State, staged: EntryOf<'staged'>): Plan<void> {
   const draft = new Draft();
