@@ -4,7 +4,13 @@ import type { Prompt } from './prompt.js';
 import { run } from './run.js';
 
 // A reader that has seen enough (`netctl net ls | head -1`) is no fault.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 4));
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  process.stderr.write(`netctl: cannot write all of it: ${error.message}\n`);
+  process.exit(4);
+});
+// Whoever does not want to hear what went wrong still gets the exit status.
+process.stderr.on('error', () => undefined);
 
 /** As of a program that the signal ended. */
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;

@@ -181,6 +181,11 @@ describe('a real netmaster', () => {
   test('a reader that closes the pipe is no fault', async () => {
     expect(await sh('netctl get all | head -1')).toEqual({ status: 0, out: 'Settings:\n', err: '' });
   });
+
+  test('a disk that is full is said, and is a failure', async () => {
+    const { status, err } = await sh('netctl export >/dev/full');
+    expect([status, err]).toEqual([4, expect.stringMatching(/^netctl: cannot write all of it: .*ENOSPC/)]);
+  });
 });
 
 describe('completion', () => {
