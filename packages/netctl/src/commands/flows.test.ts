@@ -1,6 +1,6 @@
 /** What is missing from a list of connections is said where it is read. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { netctl, ScriptedServer } from '../test-support.js';
+import { netctl, ScriptedServer, tenantOf } from '../test-support.js';
 
 let server: ScriptedServer;
 beforeEach(async () => {
@@ -39,3 +39,16 @@ test('what was left out is said of all the time before, and then of what happens
     'host h1: 7 records since its agent began were left out, more than it records\nhost h1: 7 records were left out, more than it records\n',
   );
 });
+
+test.each([['flows'], ['flows', '-f'], ['top', '--interval', '1']])(
+  '%s %s of a tenant that is not there is no empty list',
+  async (...argv) => {
+    const none = { type: 'application/x-ndjson', body: argv.includes('-f') ? '{"type":"now"}\n' : '' };
+    for (const query of ['tenant=bleu&limit=100', 'tenant=bleu&limit=100&follow=true', 'tenant=bleu&verdict=allow&live=true&limit=0'])
+      server.on(`GET /api/v1/flows?${query}`, none);
+    server.on('GET /api/v1/tenants/bleu/', { status: 500, type: 'text/plain', body: 'tenant not found\n' });
+    server.get('/api/v1/tenants/', [tenantOf('blue'), tenantOf('default')]);
+    const { status, out, err } = await netctl(['--netmaster', server.url, ...argv, '-t', 'bleu']);
+    expect([status, out, err]).toEqual([3, '', 'ERRO[0000] tenant not found\nDid you mean "blue"?\n']);
+  },
+);

@@ -50,6 +50,12 @@ function lastOf(flags: Values): number {
   return last;
 }
 
+/** Nothing of a tenant that is not there would look as if nobody spoke. Of one that is gone there may be records. */
+async function requireTenant(session: Session): Promise<void> {
+  const tenant = session.flags.text('tenant');
+  if (tenant !== '') await (await session.client()).tenants.get(tenant);
+}
+
 /** What is not there, as lines that are said beside the records and not among them. @param isNow it is about what happens now, not about all that was. */
 function missingText(line: FlowLine, isNow = false): string {
   if (line.type === 'missing') return `${printable(`host ${line.host}: ${line.reason}; flows of it are missing`)}\n`;
@@ -74,18 +80,21 @@ export const flows: Run = async (session) => {
   };
   let room: Room = { wide: session.format === 'wide', columns: io.columns };
   const past: FlowRecord[] = [];
-  let isNow = false;
+  let [isNow, told] = [false, false];
   for await (const line of (await session.client()).flows(query)) {
     if (line.type === 'missing' || line.type === 'left-out') io.err(missingText(line, isNow));
+    told ||= line.type === 'flow';
     if (line.type === 'flow' && session.structured) session.line(jsonLine(line.flow));
     else if (line.type === 'flow' && isNow) session.line(flowText(line.flow, room));
     else if (line.type === 'flow') past.push(line.flow);
     else if (line.type === 'now') {
       isNow = true;
+      if (!told) await requireTenant(session);
       room = { ...room, days: ofOtherDays(past, io.now()) };
       if (!session.structured) session.print(flowTable(past, room, true));
     }
   }
+  if (!told) await requireTenant(session);
   if (!isNow && !session.structured) session.print(flowTable(past, { ...room, days: ofOtherDays(past, io.now()) }));
 };
 
@@ -112,6 +121,7 @@ export const top: Run = async (session) => {
   const wide = session.format === 'wide' || (io.columns ?? 80) >= 160;
   let seen = await present(session, query);
   let { flows: before } = seen;
+  if (before.length === 0) await requireTenant(session);
   io.err(seen.missing);
   for (;;) {
     await new Promise((wake) => setTimeout(wake, seconds * 1_000));
