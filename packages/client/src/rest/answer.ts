@@ -1,6 +1,6 @@
 /** From HTTP answers to values and errors. Pure. */
 import { problemBody, REFUSAL_STATUS, type RefusalCode } from '@contiv/model';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { ApiError } from './errors.js';
 import type { HttpAnswer } from './transport.js';
 
@@ -17,12 +17,22 @@ export function readAnswer<S extends z.ZodType>(schema: S, answer: HttpAnswer, p
   if (parsed.success) return value as z.output<S>;
   const [issue] = parsed.error.issues;
   const where = issue && issue.path.length > 0 ? ` (${issue.path.join('.')}: ${issue.message})` : '';
-  throw new ApiError(
-    answer.status,
+  throw notUnderstood(answer, path, where);
+}
+
+export const notUnderstood = ({ url, status }: Pick<HttpAnswer, 'url' | 'status'>, path: string, where = ''): ApiError =>
+  new ApiError(
+    status,
     'not-understood',
-    `the answer of ${answer.url} to ${path} is not understood${where}`,
+    `the answer of ${url} to ${path} is not understood${where}`,
     'is a netmaster of this version listening there?',
   );
+
+const anyJson = z.unknown().refine((value) => value !== undefined);
+
+/** Of an answer that only says it was done. What is no JSON was said by something else than a netmaster, which did nothing. */
+export function readDone(answer: HttpAnswer, path: string): void {
+  readAnswer(anyJson, answer, path);
 }
 
 /** What another status than 200 means (spec/contiv §3.1). */

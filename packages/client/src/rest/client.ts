@@ -95,7 +95,7 @@ import {
   versionInfo,
 } from '@contiv/model';
 import { z } from 'zod';
-import { errorOf, readAnswer } from './answer.js';
+import { readAnswer, readDone } from './answer.js';
 import { ApiError } from './errors.js';
 import { type HttpAnswer, type HttpRequest, Transport, type TransportOptions } from './transport.js';
 
@@ -147,14 +147,14 @@ export class Collection<T, Post, Inspection> {
   /** Creates it, or changes it where that is allowed. `body` holds the fields the key is made of; zero values may be left out. */
   async put(key: string, body: Post): Promise<void> {
     const path = `/api/v1/${this.#plural}/${segment(key)}/`;
-    readAnswer(z.unknown(), await this.#send({ method: 'POST', path, body: { key, ...body } }), path);
+    readDone(await this.#send({ method: 'POST', path, body: { key, ...body } }), path);
   }
 
   /** A netmaster that does not know the path counts as one that does not have the object (spec/contiv §3.1). */
   async remove(key: string): Promise<void> {
-    const answer = await this.#send({ method: 'DELETE', path: `/api/v1/${this.#plural}/${segment(key)}/`, body: key });
-    if (answer.status === 200 || (answer.status === 404 && answer.type !== 'application/problem+json')) return;
-    throw errorOf(answer);
+    const path = `/api/v1/${this.#plural}/${segment(key)}/`;
+    const answer = await this.#send({ method: 'DELETE', path, body: key });
+    if (answer.status !== 404 || answer.type === 'application/problem+json') readDone(answer, path);
   }
 
   async #get<S extends z.ZodType>(schema: S, path: string): Promise<z.output<S>> {
@@ -216,7 +216,7 @@ export class RestClient {
   /** Puts a running endpoint into another group of its network, or with an empty one into none. */
   async relabelEndpoint(text: string, request: RelabelRequest): Promise<void> {
     const path = `/api/v1/endpoints/${segment(text)}/group/`;
-    readAnswer(z.unknown(), await this.#transport.send({ method: 'POST', path, body: request }), path);
+    readDone(await this.#transport.send({ method: 'POST', path, body: request }), path);
   }
 
   hosts(): Promise<HostInfo[]> {
@@ -256,7 +256,7 @@ export class RestClient {
   /** Forgets a host that is gone, with everything it held. Refused while its agent is connected. */
   async removeHost(name: string): Promise<void> {
     const path = `/agent/v1/hosts/${segment(name)}`;
-    readAnswer(z.unknown(), await this.#transport.send({ method: 'DELETE', path }), path);
+    readDone(await this.#transport.send({ method: 'DELETE', path }), path);
   }
 
   /** Everything that was asked of the cluster, as one document. */
@@ -301,7 +301,7 @@ export class RestClient {
 
   async unstageRule(key: string, ruleId: string): Promise<void> {
     const path = `/api/v1/staged/${segment(key)}/rules/${segment(ruleId)}`;
-    readAnswer(z.unknown(), await this.#transport.send({ method: 'DELETE', path }), path);
+    readDone(await this.#transport.send({ method: 'DELETE', path }), path);
   }
 
   /** What the staged version would change, and whose connections. */
@@ -315,7 +315,7 @@ export class RestClient {
 
   async discardStaged(key: string): Promise<void> {
     const path = `/api/v1/staged/${segment(key)}`;
-    readAnswer(z.unknown(), await this.#transport.send({ method: 'DELETE', path }), path);
+    readDone(await this.#transport.send({ method: 'DELETE', path }), path);
   }
 
   async #post<S extends z.ZodType>(schema: S, path: string, body: unknown): Promise<z.output<S>> {

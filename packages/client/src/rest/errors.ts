@@ -33,10 +33,13 @@ export interface Attempt {
 export class UnreachableError extends Error {
   override readonly name = 'UnreachableError';
   readonly attempts: readonly Attempt[];
+  /** A change was asked for, and somebody may have carried it out although no answer came. */
+  readonly mayBeDone: boolean;
 
-  constructor(attempts: readonly Attempt[]) {
+  constructor(attempts: readonly Attempt[], mayBeDone = false) {
     super(`cannot reach netmaster at ${attempts.map(({ url, reason }) => `${url} (${reason})`).join(', ')}`);
     this.attempts = attempts;
+    this.mayBeDone = mayBeDone;
   }
 }
 

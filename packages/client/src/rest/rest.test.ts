@@ -135,6 +135,18 @@ describe('answers', () => {
     expect(error.detail).toMatch(message);
   });
 
+  test('of something else than a netmaster do not say that a change was made', async () => {
+    const { url } = await serve(answering(200, 'text/html', '<html>hello</html>'));
+    const { tenants } = client(url);
+    const message = /the answer of http.* to \/api\/v1\/tenants\/blue\/ is not understood$/;
+    await expect(tenants.put('blue', { tenantName: 'blue' })).rejects.toThrow(message);
+    await expect(tenants.remove('blue')).rejects.toThrow(message);
+    const reading = async () => {
+      for await (const line of client(url).flows({})) throw new Error(JSON.stringify(line));
+    };
+    await expect(reading()).rejects.toThrow(/the answer of http.* to \/api\/v1\/flows is not understood$/);
+  });
+
   test('longer than agreed are cut off', async () => {
     const { url } = await serve((_request, response) => {
       const pour = () => {
@@ -235,6 +247,16 @@ describe('of several masters', () => {
     });
     expect(await failure(client([away, second]).commitStaged('default:db'))).toMatchObject({ hint: '' });
     expect(await failure(client([dies, second]).tenants.get('blue'))).toMatchObject({ hint: '' });
+  });
+
+  test('a change that nobody answered may have been made, one that nobody heard of was not', async () => {
+    const { url: dies } = await serve((request) => void request.socket.destroy());
+    const away = await nowhere();
+    const failed = (urls: string[]) => failure(client(urls).tenants.put('blue', { tenantName: 'blue' }));
+    expect(await failed([dies])).toMatchObject({ mayBeDone: true });
+    expect(await failed([away, dies, away])).toMatchObject({ mayBeDone: true });
+    expect(await failed([away])).toMatchObject({ mayBeDone: false });
+    expect(await failure(client(dies).tenants.list())).toMatchObject({ mayBeDone: false });
   });
 
   test('all that are away are named with the reason', async () => {

@@ -1,7 +1,7 @@
 /** HTTP to the first of several netmasters that answers: keep-alive, time-outs, bounded answers. */
 import http from 'node:http';
 import type https from 'node:https';
-import { errorOf } from './answer.js';
+import { errorOf, notUnderstood } from './answer.js';
 import { ApiError, type Attempt, UnreachableError, UrlError } from './errors.js';
 
 export interface TransportOptions {
@@ -105,7 +105,7 @@ export class Transport {
       }
     }
     if (busy) return busy;
-    throw new UnreachableError(attempts);
+    throw new UnreachableError(attempts, request.method !== 'GET' && before.length > 0);
   }
 
   /**
@@ -131,7 +131,7 @@ export class Transport {
         continue;
       }
       this.#preferred = index;
-      yield* linesOf(url, response, silenceMs);
+      yield* linesOf(url, path, response, silenceMs);
       return;
     }
     throw new UnreachableError(attempts);
@@ -246,8 +246,14 @@ export class Transport {
 
 const MAX_LINE = 1024 * 1024;
 
-async function* linesOf(url: string, response: http.IncomingMessage, silenceMs: number): AsyncGenerator<string, void, undefined> {
+async function* linesOf(
+  url: string,
+  path: string,
+  response: http.IncomingMessage,
+  silenceMs: number,
+): AsyncGenerator<string, void, undefined> {
   const status = response.statusCode ?? 0;
+  const type = (response.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
   let rest = '';
   let timer: NodeJS.Timeout | undefined;
   const watch = () => {
@@ -255,6 +261,7 @@ async function* linesOf(url: string, response: http.IncomingMessage, silenceMs: 
     timer = setTimeout(() => response.destroy(new TimeoutError('nothing came', silenceMs)), silenceMs);
   };
   try {
+    if (status === 200 && type !== 'application/x-ndjson') throw notUnderstood({ url, status }, path);
     response.setEncoding('utf8');
     watch();
     for await (const chunk of response) {
@@ -267,7 +274,6 @@ async function* linesOf(url: string, response: http.IncomingMessage, silenceMs: 
       if (status !== 200) rest = `${parts.join('\n')}\n${rest}`;
       watch();
     }
-    const type = (response.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
     if (status !== 200) throw errorOf({ url, status, statusText: response.statusMessage ?? '', type, text: rest.trim() });
   } catch (error) {
     if (error instanceof ApiError) throw error;

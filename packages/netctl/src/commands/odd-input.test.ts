@@ -1,4 +1,6 @@
 /** What people mistype: said in words of their own command line, before anybody is asked. */
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { netctl, networkOf, ScriptedServer } from '../test-support.js';
@@ -46,6 +48,32 @@ describe('files', () => {
   test('an alias of nothing is a fault of the file', async () => {
     const { status, err } = await call(['diff', '-f', 'c.yaml'], { 'c.yaml': 'apiVersion: contiv/v1\ntenants: *nobody\n' });
     expect([status, err]).toMatchObject([3, expect.stringMatching(/^ERRO\[0000\] c\.yaml: .*nobody/)]);
+  });
+});
+
+describe('who answers', () => {
+  test('is no netmaster: nothing is said to be made', async () => {
+    server.on('POST /api/v1/tenants/blue/', { type: 'text/html', body: '<html>welcome</html>' });
+    expect(await call(['tenant', 'create', 'blue'])).toEqual({
+      status: 3,
+      out: '',
+      err: `ERRO[0000] the answer of ${server.url} to /api/v1/tenants/blue/ is not understood\nis a netmaster of this version listening there?\n`,
+    });
+  });
+
+  test('breaks off: a change may have been made, and who repeats it is told so', async () => {
+    const dies = createServer((request) => request.socket.destroy()).listen(0, '127.0.0.1');
+    await once(dies, 'listening');
+    const address = dies.address();
+    const url = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+    const said = (way: string) => `ERRO[0000] cannot reach netmaster at ${url} (the connection was closed without an answer); ${way}\n`;
+    expect((await netctl(['--netmaster', url, 'tenant', 'create', 'blue'])).err).toBe(
+      said('it may have done what was asked: look before you ask again'),
+    );
+    expect((await netctl(['--netmaster', url, 'tenant', 'inspect', 'blue'])).err).toBe(
+      said('start netmaster there, or give the right address with --netmaster or NETMASTER'),
+    );
+    dies.close();
   });
 });
 
