@@ -97,9 +97,22 @@ install_packages() {
   trap - EXIT INT TERM
 }
 
+# Any answer will do: not every registry knows how to be pinged.
+registry_answers() {
+  local said
+  said=$(timeout 40 npm ping --fetch-retries=1 --fetch-timeout=15000 --loglevel=error 2>&1) || grep -qE '^npm (error|ERR!) code E[0-9]{3}$' <<<"$said"
+}
+
 install_modules() {
+  local from=()
   say 'installing node modules'
-  npm ci --no-audit --no-fund --loglevel=error
+  # npm itself would try for many minutes, and say nothing.
+  if ! registry_answers; then
+    say 'the npm registry does not answer; trying with what npm has in its cache'
+    from=(--offline)
+  fi
+  npm ci --no-audit --no-fund --loglevel=error "${from[@]}" ||
+    die 'npm could not install the node modules; its message says why. Another registry, or a proxy, is set by npm config set registry|proxy|https-proxy URL'
   # Under sudo they belong to whom the repository belongs.
   chown -R --reference=. node_modules
   touch node_modules/.package-lock.json
