@@ -171,7 +171,7 @@ static __always_inline int track(struct __sk_buff *skb, const struct packet *p, 
 			entry->rule = fresh.verdict.rule;
 			entry->denied = fresh.verdict.denied;
 			entry->epoch = epoch;
-			entry->told = (entry->told & FLOW_TOLD) | fresh.verdict.told;
+			entry->told = (entry->told & (FLOW_TOLD | FLOW_TOLD_BACK)) | fresh.verdict.told;
 			if (cut && may_tell(true, fresh.verdict.told & FLOW_LOGGED, source_of(p, to_group), now))
 				tell(FLOW_DENIED, p->ethertype == ETH_P_IP, key, entry);
 		}
@@ -200,6 +200,12 @@ static __always_inline int track(struct __sk_buff *skb, const struct packet *p, 
 		return forged;
 	/* A connection that is allowed does not end because its other end may not open one. */
 	fresh.verdict.kept = live && fresh.verdict.denied;
+	if (fresh.verdict.kept) {
+		/* Who asks all the time, as peers of one port do, hides what others are denied otherwise. */
+		if (entry->told & FLOW_TOLD_BACK)
+			return DROP_POLICY;
+		entry->told |= FLOW_TOLD_BACK;
+	}
 	fresh.verdict.side = side;
 	/* What was known between the same ends makes room for what the other one begins. */
 	if (live && !fresh.verdict.kept && !entry->denied && !is_closing(entry->state) && (entry->told & FLOW_TOLD))

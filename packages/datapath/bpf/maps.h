@@ -463,6 +463,8 @@ struct {
 #define FLOW_LOGGED 2
 /* The rules of the end that was called decided, not the caller's. */
 #define FLOW_BY_CALLED 4
+/* That the other end may not begin one either. */
+#define FLOW_TOLD_BACK 8
 enum flow_kind {
 	FLOW_OPENED,
 	FLOW_ENDED,

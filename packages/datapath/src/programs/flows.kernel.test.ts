@@ -195,6 +195,23 @@ describe('verdicts', () => {
     expect([...flows.connections()]).toMatchObject([{ denied: true, packets: [5, 0] }]);
   });
 
+  it('what the other end may not begin either is told once as well, however often both try', () => {
+    bench.addRule({ from: GROUP.a, to: GROUP.b, priority: 10, denied: true, rule: 77 });
+    bench.addRule({ from: GROUP.b, to: GROUP.a, priority: 10, denied: true, rule: 78 });
+    const tryBoth = () => {
+      expect(segment(A, B, 7_946, 7_946, TCP.syn).reason).toBe('policy');
+      expect(segment(B, A, 7_946, 7_946, TCP.syn).reason).toBe('policy');
+    };
+    for (let i = 0; i < 3; i++) tryBoth();
+    expect(events().map(short)).toEqual([
+      `denied 6 ${A.ip} 7946 > ${B.ip} 7946 rule 77 in`,
+      `denied 6 ${B.ip} 7946 > ${A.ip} 7946 rule 78 in`,
+    ]);
+    bench.nextEpoch();
+    tryBoth();
+    expect(events()).toEqual([]);
+  });
+
   it('a connection that new rules cut is told as denied', () => {
     segment(A, B, 40_000, 80, TCP.syn);
     bench.addRule({ from: GROUP.a, to: GROUP.b, priority: 10, denied: true, rule: 78 });
