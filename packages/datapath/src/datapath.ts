@@ -28,7 +28,7 @@ import { announce } from './kernel/announce.js';
 import { Counting } from './kernel/counting.js';
 import { dnsMac, resizeDevices } from './kernel/devices.js';
 import { probeFirewall } from './kernel/firewall.js';
-import { listForwarding } from './kernel/forwarding.js';
+import { listChains } from './kernel/iptables.js';
 import { instanceDir } from './kernel/names.js';
 import { listTables } from './kernel/nat.js';
 import { Outside } from './kernel/outside.js';
@@ -328,7 +328,7 @@ export class KernelDatapath implements Datapath {
   }
 
   async rules(): Promise<readonly string[]> {
-    return [...(await listTables(this.#options.instance)), ...(await listForwarding())];
+    return [...(await listTables(this.#options.instance)), ...(await listChains())];
   }
 
   trial(): Trial {

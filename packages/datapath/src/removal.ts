@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Netlink } from '@contiv/netlink';
 import { release } from './kernel/devices.js';
 import { removeFirewall } from './kernel/firewall.js';
+import { removeInput } from './kernel/iptables.js';
 import { BPFFS, instanceDir, instanceOf, isOurs, isPort } from './kernel/names.js';
 import { Outside } from './kernel/outside.js';
 import { PortLinks } from './kernel/ports.js';
@@ -66,6 +67,7 @@ export async function removeDatapath(instance: string): Promise<void> {
   } finally {
     netlink.close();
   }
+  await removeInput();
   await removeFirewall(instance);
   removePins(instanceDir(instance));
   releaseBpffs();

@@ -176,6 +176,20 @@ describe('reachability', () => {
     }
   });
 
+  it('is asked also where the host takes in nothing that it is not told to, and the chain for it is kept', async () => {
+    const { one } = pair.hosts;
+    const ask = () => pair.at(RED, 1).sh("timeout 5 bash -c 'exec 3<>/dev/udp/169.254.20.10/53; printf who >&3; head -c 7 <&3' || true");
+    await one.sh('iptables -P INPUT DROP');
+    try {
+      expect(await ask()).toBe(pair.at(RED, 1).port.name);
+      await one.sh('iptables -F INPUT');
+      expect((await pair.apply('one')).repaired).toEqual(['the chain CONTIV-INPUT of iptables was missing or changed']);
+      expect(await ask()).toBe(pair.at(RED, 1).port.name);
+    } finally {
+      await one.sh('iptables -P INPUT ACCEPT');
+    }
+  });
+
   it("leaves the host those who serve a cloud's hosts by link-local addresses", async () => {
     const { one, two } = pair.hosts;
     await two.sh('ip address add 169.254.169.254/32 dev eth1');

@@ -5,6 +5,7 @@ import type { ApplyMode, ApplyReport, DesiredDatapath, Surroundings } from './co
 import { reasonOf } from './errors.js';
 import { ensureFirewall } from './kernel/firewall.js';
 import { ensureHostEnd, refuseTaken } from './kernel/host-end.js';
+import { ensureInput } from './kernel/iptables.js';
 import { nftTable } from './kernel/names.js';
 import type { Places } from './kernel/places.js';
 import type { Sharer } from './kernel/shaper.js';
@@ -56,6 +57,8 @@ export class WholeApply {
   readonly #parts: Applied;
   /** Of the nftables table as last written. */
   #firewallMark: string | undefined;
+  /** May containers ask for names, as far as was last seen? */
+  #asked = false;
   /** What the devices were last found right for. */
   #devices: string | undefined;
 
@@ -76,6 +79,11 @@ export class WholeApply {
     await this.#bringDevices(report, desired, mode, believe);
     await report.attempt(() => stations.sweep());
     await report.attempt(() => this.#bringFirewall(report, desired, mode, believe));
+    if (!believe || !this.#asked)
+      await report.attempt(async () => {
+        if ((await ensureInput()) && this.#asked) report.repaired.push('the chain CONTIV-INPUT of iptables was missing or changed');
+        this.#asked = true;
+      });
 
     const made = await this.#makeHostPorts(report, desired);
     const present = links.list();
