@@ -71,7 +71,7 @@ export function natRules(state: NatState): { readonly text: string; readonly rul
   const inside = outermost(state.inside).map(prefix);
   const names = (all: readonly string[]) => `{ ${all.map((name) => `"${name}"`).join(', ')} }`;
   const toDockers = [`oifname ${names(DOCKERS_BRIDGES)}`, ...(state.namesakes?.length ? [`oifname != ${names(state.namesakes)}`] : [])];
-  // From ::1 no way leads to another interface: who asks there is answered by the agent's own socket, which closes.
+  // From ::1 no way leads to another interface: who asks there is refused, for the agent's own socket does not listen.
   const local = family === 'ip' ? 'fib daddr type local' : 'ip6 daddr != ::1 fib daddr type local';
   const publish = (to: string) => [
     `${to} dnat ${family} to ${family} daddr . meta l4proto . th dport map @published_on`,

@@ -141,6 +141,12 @@ describe('publishing', () => {
         server.listen({ host, port, ipv6Only: true, exclusive: true }, () => server.close(() => resolve('free')));
       });
     for (const host of ['0.0.0.0', '::']) expect(await listens(host), host).toBe('EADDRINUSE');
+    // Who calls localhost goes on to IPv4 then.
+    const called = new Promise<string>((resolve) => {
+      const socket = net.connect({ host: '::1', port }, () => socket.once('close', () => resolve('accepted')).resume());
+      socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'failed'));
+    });
+    expect(await called).toBe('ECONNREFUSED');
     await rig.call('NetworkDriver.Leave', { NetworkID: 'n', EndpointID: 'a' });
     for (const host of ['0.0.0.0', '::']) expect(await listens(host), host).toBe('free');
   });

@@ -9,6 +9,7 @@ import { z } from 'zod';
 import type { EndpointRecord, PublishedRecord } from '../state/records.js';
 import type { DriverContext } from './context.js';
 import { DriverRefusal } from './options.js';
+import { reserveTcp6 } from './reserve.js';
 
 const PROTOCOLS: Readonly<Record<number, PublishedRecord['protocol']>> = { 6: 'tcp', 17: 'udp', 132: 'sctp' };
 /** Where a port is looked for when the user named none. */
@@ -95,7 +96,7 @@ class Held {
       const key = keyOf(port, address);
       if (this.#sockets.has(key)) continue;
       try {
-        const close = await (port.protocol === 'tcp' ? listenTcp : bindUdp)(address, port.hostPort);
+        const close = await (port.protocol === 'tcp' ? takeTcp : bindUdp)(address, port.hostPort);
         if (this.#ended) {
           close();
           return true;
@@ -140,6 +141,17 @@ class Held {
 
 const keyOf = ({ protocol, hostPort }: Taken, address: string): string => `${protocol} ${address} ${hostPort}`;
 const keysOf = (port: Taken): string[] => (port.hostIp === undefined ? EVERYWHERE : [port.hostIp]).map((address) => keyOf(port, address));
+
+/** Where IPv6 leads to no container callers are refused, except while a port's last connections are being forgotten: only a listener gets it then. */
+async function takeTcp(address: string, port: number): Promise<() => void> {
+  const six = parseIpv6(address);
+  try {
+    if (six !== undefined) return reserveTcp6(six, port);
+  } catch (error) {
+    if (!hasCode(error, 'EADDRINUSE')) throw error;
+  }
+  return listenTcp(address, port);
+}
 
 function listenTcp(host: string, port: number): Promise<() => void> {
   const server = net.createServer((connection) => connection.destroy());
