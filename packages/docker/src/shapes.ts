@@ -78,7 +78,18 @@ export type ContainerSummary = z.infer<typeof containerSummary>;
 export const containerDetail = z.object({
   Id: z.string(),
   Name: z.string().default(''),
-  State: z.object({ Running: z.boolean().default(false), Pid: z.number().default(0) }).default({ Running: false, Pid: 0 }),
+  State: z
+    .object({
+      Running: z.boolean().default(false),
+      Pid: z.number().default(0),
+      ExitCode: z.number().default(0),
+      /** Why the last start failed, one sentence of the engine's; empty after one that did not. */
+      Error: z.string().default(''),
+    })
+    .default({ Running: false, Pid: 0, ExitCode: 0, Error: '' }),
+  HostConfig: z
+    .object({ RestartPolicy: z.object({ Name: z.string().default('') }).default({ Name: '' }) })
+    .default({ RestartPolicy: { Name: '' } }),
   Config: z.object({ Hostname: z.string().default(''), Labels: nullable(strings, {}) }).default({ Hostname: '', Labels: {} }),
   NetworkSettings: z
     .object({ SandboxKey: z.string().default(''), Networks: nullable(z.record(z.string(), attachment), {}) })

@@ -17,7 +17,7 @@ describe.each(ENGINES)('engine %s', (engine) => {
     expect(code, text).not.toBe(0);
     return text;
   };
-  const names = (text: string) => text.split('\n').map((line) => line.split(' ')[0]);
+  const names = (text: string) => text.split('\n').map((line) => line.split(' ')[0] ?? '');
 
   beforeAll(async () => {
     await rig.up('--engine', engine);
@@ -25,6 +25,8 @@ describe.each(ENGINES)('engine %s', (engine) => {
     for (const host of [MASTER, WORKER]) await eventually('the network', () => rig.docker(host, 'network', 'inspect', 'contiv-net'));
     await rig.docker(MASTER, 'run', '-d', '--name', 'before', '--net', 'contiv-net', 'alpine', 'sleep', '10000');
     await rig.docker(WORKER, 'run', '-d', '--name', 'there', '--net', 'contiv-net', 'alpine', 'sleep', '10000');
+    for (const host of [MASTER, WORKER])
+      await rig.docker(host, 'run', '-d', '--name', 'policy', '--restart', 'always', '--net', 'contiv-net', 'alpine', 'sleep', '10000');
   });
   afterAll(() => rig.down());
 
@@ -44,8 +46,17 @@ describe.each(ENGINES)('engine %s', (engine) => {
     await rig.netctl('net', 'rm', 'more');
   });
 
+  /** Its container has a restart policy, which the engine cannot follow at the moment. */
+  const crashes = async (host: string, name: string) => {
+    await rig.on(host, 'kill', '-9', await rig.docker(host, 'inspect', '-f', '{{.State.Pid}}', name));
+    await eventually('the engine gives up', async () =>
+      expect(await rig.docker(host, 'inspect', '-f', '{{.State.Status}} {{.State.Error}}', name)).toMatch(/^exited .*net(master|plugin)/),
+    );
+  };
+
   test('without a master, netplugin says which it looked for', async () => {
     await rig.service(MASTER, 'netmaster', 'kill');
+    await crashes(WORKER, 'policy');
     const said = await Promise.all([
       ...[MASTER, WORKER].map((host) => refused(host, 'run', '--rm', '--net', 'contiv-net', 'alpine', 'true')),
       refused(WORKER, ...CREATE),
@@ -65,11 +76,11 @@ describe.each(ENGINES)('engine %s', (engine) => {
 
   test('without the agent, the engine lists, runs, stops and starts as ever', async () => {
     await rig.service(MASTER, 'netplugin', 'kill');
-    expect(names(await rig.docker(MASTER, 'ps', '--format', '{{.Names}}'))).toEqual(['before']);
+    expect(names(await rig.docker(MASTER, 'ps', '--format', '{{.Names}}')).toSorted()).toEqual(['before', 'policy']);
     await rig.docker(MASTER, 'run', '--rm', 'alpine', 'true');
     await rig.service(MASTER, 'docker', 'stop');
     await rig.service(MASTER, 'docker', 'start');
-    expect(names(await rig.docker(MASTER, 'ps', '--format', '{{.Names}}'))).toEqual(['before']);
+    expect(names(await rig.docker(MASTER, 'ps', '--format', '{{.Names}}')).toSorted()).toEqual(['before', 'policy']);
     expect(names(await rig.docker(MASTER, 'network', 'ls', '--format', '{{.Name}}'))).toContain('contiv-net');
     await rig.docker(MASTER, 'run', '--rm', 'alpine', 'true');
     expect(await rig.docker(MASTER, 'exec', 'before', 'ping', '-c', '2', '-i', '0.2', '-W', '2', '10.1.2.2')).toContain(' 0% packet loss');
@@ -80,6 +91,7 @@ describe.each(ENGINES)('engine %s', (engine) => {
       expect(await refused(MASTER, ...args)).toContain(
         'netplugin is not running on this host; start it (systemctl start netplugin) and try again',
       );
+    await crashes(MASTER, 'policy');
     const status = await rig.tryOn(MASTER, 'netplugin', 'status');
     expect(status.code).not.toBe(0);
     expect(status.stderr).toMatch(/^netplugin: no agent answers on port 9090 of this host/);
@@ -91,6 +103,12 @@ describe.each(ENGINES)('engine %s', (engine) => {
     await rig.service(MASTER, 'netmaster', 'start');
     await rig.service(MASTER, 'netplugin', 'start');
     await rig.docker(MASTER, 'run', '--rm', '--net', 'contiv-net', 'alpine', ...reaching('there'));
+    for (const host of [MASTER, WORKER]) {
+      await eventually('what the engine could not start again runs', async () =>
+        expect(await rig.docker(host, 'inspect', '-f', '{{.State.Status}}', 'policy')).toBe('running'),
+      );
+      await rig.docker(host, 'rm', '-f', 'policy');
+    }
     await eventually(
       'only the other endpoint is left',
       async () => {

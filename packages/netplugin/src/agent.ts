@@ -35,6 +35,7 @@ import { HostSync } from './sync/host.js';
 import { InfraNetworks } from './sync/infra.js';
 import { ContainerMtus } from './sync/mtus.js';
 import { Registrar } from './sync/registrar.js';
+import { Revival } from './sync/revival.js';
 import { uplinkProblems, uplinkWarnings } from './uplinks.js';
 import { VERSION } from './version.js';
 
@@ -150,6 +151,7 @@ export async function setUpAgent(config: Config, log: Logger, lifecycle: Lifecyc
   const dockerNetworks = new DockerNetworks(engine, context, config.pluginName);
   const containers = new Containers(engine, context);
   const hostSync = new HostSync(engine, context);
+  const revival = new Revival(engine, context);
   const infra = new InfraNetworks({ host: config.host, cluster, calls, state, dataplane, log: log.child({ component: 'infra' }) });
   const registrar = new Registrar({ host: config.host, cluster, calls, registration });
   const mtus = new ContainerMtus({
@@ -158,7 +160,7 @@ export async function setUpAgent(config: Config, log: Logger, lifecycle: Lifecyc
     sandboxes,
     log: log.child({ component: 'mtu' }),
   });
-  const follower = new DockerFollower(engine, dockerNetworks, containers, hostSync, dockerLog);
+  const follower = new DockerFollower(engine, dockerNetworks, containers, hostSync, revival, dockerLog);
   const dns = new NameServer(datapath, state, followNames(cluster), log.child({ component: 'dns' }));
   const parts: AgentParts = {
     config,
@@ -223,7 +225,7 @@ export async function setUpAgent(config: Config, log: Logger, lifecycle: Lifecyc
       stop: async () => {
         // What an engine that hangs has not answered by then, it is asked by the next agent.
         const patience = setTimeout(() => engine.close(), ENGINE_PATIENCE_MS);
-        await Promise.all([follower.stop(), dockerNetworks.stop(), containers.stop(), hostSync.stop()]);
+        await Promise.all([follower.stop(), dockerNetworks.stop(), containers.stop(), hostSync.stop(), revival.stop()]);
         clearTimeout(patience);
         engine.close();
       },

@@ -11,6 +11,9 @@ import { harmlessAnswer } from './driver/harmless.js';
 import { inodeOf, PLUGIN_CONTENT_TYPE, Publication } from './driver/publication.js';
 import { holderOf, StateLock, socketOf, watchHolder } from './lock.js';
 
+/** What an engine is told then. */
+export const AGENT_AWAY = 'netplugin is not running on this host';
+
 /** How long after the agent's death calls wait for it: a restart takes less. */
 const HOLD_MS = 3_000;
 const LOOK_MS = 100;
@@ -107,7 +110,7 @@ export class Doorkeeper {
     if (handedOn) return reply(handedOn.status, handedOn.text);
     const harmless = harmlessAnswer(path, body);
     if (harmless) return reply(200, harmless);
-    reply(500, { Err: 'netplugin is not running on this host; start it (systemctl start netplugin) and try again' });
+    reply(500, { Err: `${AGENT_AWAY}; start it (systemctl start netplugin) and try again` });
   }
 
   /** Waits for the agent's own socket and asks it; `undefined` when it does not come. */

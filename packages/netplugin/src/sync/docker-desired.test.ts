@@ -126,7 +126,8 @@ describe('reportOf', () => {
       {
         Id: 'c1',
         Name: '/proj-web-1',
-        State: { Running: true, Pid: 1 },
+        State: { Running: true, Pid: 1, ExitCode: 0, Error: '' },
+        HostConfig: { RestartPolicy: { Name: '' } },
         Config: { Hostname: 'c1host', Labels: { 'com.docker.compose.service': 'web', a: 'b' } },
         NetworkSettings: {
           SandboxKey: '',

@@ -14,6 +14,7 @@ import { type NetworkRecord, type NetworkRef, netmasterId, reservationKey } from
 import { answers } from './cluster-store.js';
 import { difference, doubles, isCreator, refKey, refOfOptions, type WantedNetwork, wantedNetworks } from './docker-desired.js';
 import { Loop } from './loop.js';
+import { inParallel } from './parallel.js';
 
 /** A Docker network the engine does not list (yet) may still be in the making. */
 const GRACE_MS = 30_000;
@@ -353,18 +354,4 @@ function wishOf(network: {
     foreignIpam: false,
     reserved: [],
   };
-}
-
-/** Engines make several networks side by side faster than one after the other. */
-const PARALLEL = 8;
-
-async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const rest = [...items];
-  const worker = async (): Promise<void> => {
-    for (let item = rest.shift(); item !== undefined; item = rest.shift()) await work(item);
-  };
-  // All have ended before a failure is told: the next round must not meet them.
-  const ended = await Promise.allSettled(Array.from({ length: PARALLEL }, worker));
-  const failed = ended.find((outcome) => outcome.status === 'rejected');
-  if (failed) throw failed.reason;
 }

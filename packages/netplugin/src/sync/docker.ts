@@ -4,23 +4,26 @@ import type { Logger } from '@contiv/observe';
 import type { Containers } from './containers.js';
 import type { DockerNetworks } from './docker-networks.js';
 import type { HostSync } from './host.js';
+import type { Revival } from './revival.js';
 
 export class DockerFollower {
   readonly #engine: Engine;
   readonly #networks: DockerNetworks;
   readonly #containers: Containers;
   readonly #host: HostSync;
+  readonly #revival: Revival;
   readonly #log: Logger;
   readonly #stopping = new AbortController();
   #done: Promise<void> | undefined;
   #connected = false;
   #fault = '';
 
-  constructor(engine: Engine, networks: DockerNetworks, containers: Containers, host: HostSync, log: Logger) {
+  constructor(engine: Engine, networks: DockerNetworks, containers: Containers, host: HostSync, revival: Revival, log: Logger) {
     this.#engine = engine;
     this.#networks = networks;
     this.#containers = containers;
     this.#host = host;
+    this.#revival = revival;
     this.#log = log;
   }
 
@@ -41,6 +44,7 @@ export class DockerFollower {
           this.#networks.soon();
           this.#containers.everything();
           this.#host.soon(200);
+          this.#revival.soon();
         },
         event: (event) => this.#event(event),
         disconnected: (error) => {
