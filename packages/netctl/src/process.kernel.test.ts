@@ -220,6 +220,42 @@ describe('completion', () => {
     expect(execFileSync('zsh', ['-f', '-c', script], { env: environment(), encoding: 'utf8' }).trim()).toBe('_netctl netctl');
   });
 
+  const interactive = [
+    ['bash', 'bash --norc --noprofile -i', ''],
+    ['zsh', 'zsh -f -i', 'autoload -U compinit; compinit -u -D; '],
+  ] as const;
+  test.each(interactive.filter(([shell]) => has(shell)))('%s completes the names of files', async (shell, command, prepare) => {
+    writeFileSync(join(directory, 'what I ask for.yaml'), 'apiVersion: contiv/v1\n');
+    const terminal = spawn('script', ['-qec', command, '/dev/null'], { env: environment({ TERM: 'dumb', PS1: '' }), stdio: 'pipe' });
+    let out = '';
+    terminal.stdout.setEncoding('utf8').on('data', (text: string) => {
+      out += text;
+    });
+    const heard = (text: string) => expect.poll(() => out, { timeout: 20_000 }).toContain(text);
+    terminal.stdin.write(`${prepare}cd ${directory}; source <(netctl completion ${shell}); echo is-$((1 + 1))-ready\n`);
+    await heard('is-2-ready');
+    terminal.stdin.write('netctl apply -f what\t');
+    await heard('for.yaml');
+    terminal.stdin.write('\n');
+    await heard('Nothing to do');
+    terminal.stdin.write('netctl diff --file=what\t && echo no-$((1 + 1))-difference\n');
+    await heard('no-2-difference');
+    terminal.stdin.end('exit\n');
+    await once(terminal, 'close');
+  });
+
+  test.skipIf(!has('fish'))('fish completes the names of files', () => {
+    writeFileSync(join(directory, 'intent.yaml'), '');
+    for (const [line, offered] of [
+      ['netctl apply -f int', 'intent.yaml'],
+      ['netctl apply --file=int', '--file=intent.yaml'],
+    ] as const) {
+      const script = 'netctl completion fish | source; complete -C $argv[1]';
+      const fish = ['--no-config', '-c', script, line];
+      expect(execFileSync('fish', fish, { env: environment(), encoding: 'utf8', cwd: directory }).trim()).toBe(offered);
+    }
+  });
+
   test('without a netmaster offers no names, soon', async () => {
     const start = performance.now();
     expect(await sh('netctl __complete bash tenant rm ""', '', { NETMASTER: 'http://127.0.0.1:1' })).toEqual({

@@ -28,6 +28,8 @@ export interface Flag {
   readonly choices?: readonly string[];
   /** The value names an object of this kind. */
   readonly of?: ObjectKind;
+  /** The value is the path of a file: the shell completes it. */
+  readonly file?: true;
   /** The value may name several, separated by commas. */
   readonly several?: true;
 }

@@ -51,6 +51,10 @@ describe('what may come next', () => {
     expect(wanted(grammar, words('group create net ')).of).toBeUndefined();
   });
 
+  test.each(['apply -f ', 'diff --file=cl', 'policy stage -f ./'])('after %j a file, which the shell knows', (line) => {
+    expect(wanted(grammar, words(line))).toMatchObject({ candidates: [], file: true });
+  });
+
   test('whatever is typed, every candidate begins with it', () => {
     const word = fc.oneof(
       fc.string({ maxLength: 6 }),

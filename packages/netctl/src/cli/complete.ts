@@ -10,6 +10,8 @@ export interface Wanted {
   readonly candidates: readonly Candidate[];
   /** Names of these are wanted as well; netmaster knows them. */
   readonly of?: ObjectKind;
+  /** Files are wanted; the shell knows them. */
+  readonly file: boolean;
   /** Stands before every name: `--tenant=`, `--from-group=app,`. */
   readonly prefix: string;
   /** What is typed of the word so far, prefix included. */
@@ -22,14 +24,15 @@ export interface Wanted {
 export function wanted(grammar: Grammar, words: readonly string[]): Wanted {
   const typed = words.at(-1) ?? '';
   const { node, pending, args, values, given, ended } = walk(grammar, words.slice(0, -1));
-  const answer = (candidates: readonly Candidate[], of?: ObjectKind, prefix = ''): Wanted => ({
+  const answer = (candidates: readonly Candidate[], { of, file = false }: Pick<Flag, 'of' | 'file'> = {}, prefix = ''): Wanted => ({
     candidates: candidates.filter(([word]) => word.startsWith(typed)),
     ...(of === undefined ? {} : { of }),
+    file,
     prefix,
     typed,
     values,
   });
-  if (pending !== undefined) return answer(choicesOf(pending), pending.of, listed(pending, typed));
+  if (pending !== undefined) return answer(choicesOf(pending), pending, listed(pending, typed));
   const flags = flagsOf(grammar, node);
   if (!ended && typed.startsWith('-')) {
     const equals = typed.indexOf('=');
@@ -40,14 +43,14 @@ export function wanted(grammar: Grammar, words: readonly string[]): Wanted {
     if (flag === undefined) return answer([]);
     return answer(
       choicesOf(flag).map(([word, meaning]) => [`${prefix}${word}`, meaning]),
-      flag.of,
+      flag,
       `${prefix}${listed(flag, typed.slice(prefix.length))}`,
     );
   }
   if (node.kind === 'branch') return answer(commandCandidates(node));
   const argument = node.args[args];
   if (argument === undefined) return answer(ended ? [] : flagCandidates(flags, given));
-  return answer(choicesOf(argument), argument.of);
+  return answer(choicesOf(argument), argument);
 }
 
 /** The names of a list that are typed already. */

@@ -8,6 +8,9 @@ import { Server } from '../server.js';
 import { CommandError } from '../session.js';
 import { grammar } from '../tree/index.js';
 
+/** Offered instead of words where the shell is to complete the name of a file. */
+const FILES = ':files';
+
 const BASH = `# Completion of netctl for bash.
 _netctl() {
   local line words current
@@ -16,6 +19,11 @@ _netctl() {
   [[ $line == *[[:space:]] ]] && words+=('')
   current=\${words[\${#words[@]} - 1]}
   mapfile -t COMPREPLY < <("\${words[0]/#\\~/$HOME}" __complete bash "\${words[@]:1}" 2> /dev/null)
+  if [[ \${COMPREPLY[0]} == ${FILES} ]]; then
+    COMPREPLY=()
+    compopt -o default
+    return
+  fi
   # readline takes what follows the equals sign for a word of its own.
   if [[ $current == *=* && $COMP_WORDBREAKS == *=* ]]; then
     COMPREPLY=("\${COMPREPLY[@]#"\${current%%=*}="}")
@@ -30,6 +38,11 @@ _netctl() {
   local -a lines values
   local line
   lines=("\${(@f)$(\${(Q)~words[1]} __complete zsh "\${(@Q)words[2,CURRENT]}" 2> /dev/null)}")
+  if [[ $lines[1] == ${FILES} ]]; then
+    compset -P '*='
+    _files
+    return
+  fi
   for line in $lines; do
     [[ -n $line ]] && values+=("\${\${line%%$'\\t'*}//:/\\\\:}:\${line#*$'\\t'}")
   done
@@ -46,7 +59,14 @@ const FISH = `# Completion of netctl for fish.
 function __netctl_complete
   set -l before (commandline -opc)
   set -l current (commandline -ct)
-  command $before[1] __complete fish $before[2..-1] "$current" 2> /dev/null
+  set -l offered (command $before[1] __complete fish $before[2..-1] "$current" 2> /dev/null)
+  if test "$offered" = ${FILES}
+    set -l flag (string match -r '^-[^=]*=' -- "$current")
+    set offered "$flag"(__fish_complete_path (string replace -r '^-[^=]*=' '' -- "$current"))
+  end
+  for each in $offered
+    echo $each
+  end
 end
 complete -c netctl -f -k -a '(__netctl_complete)'
 `;
@@ -70,6 +90,10 @@ const LIMITS = { connectTimeoutMs: 300, timeoutMs: 800 };
 /** `__complete SHELL WORD…`: one candidate a line; for zsh and fish with its meaning behind a tab. Never fails, never says why. */
 export async function complete([shell = '', ...words]: readonly string[], io: Io): Promise<number> {
   const want = wanted(grammar, words.length === 0 ? [''] : words);
+  if (want.file) {
+    io.out(`${FILES}\n`);
+    return 0;
+  }
   let candidates: readonly Candidate[] = want.candidates;
   if (want.of !== undefined) {
     const server = new Server(want.values, io);

@@ -2,7 +2,14 @@
 import type { Flag, Leaf } from '../cli/command.js';
 
 const commands = () => import('../commands/intent.js');
-export const fileFlag: Flag = { name: 'file', short: 'f', kind: 'text', value: 'file', help: 'YAML or JSON; - for standard input' };
+export const fileFlag: Flag = {
+  name: 'file',
+  short: 'f',
+  kind: 'text',
+  value: 'file',
+  file: true,
+  help: 'YAML or JSON; - for standard input',
+};
 const prune = (help: string): Flag => ({ name: 'prune', kind: 'switch', help });
 
 export const apply: Leaf = {
