@@ -14,7 +14,7 @@ export interface Io {
   readonly now: () => Date;
   /** A file's text; `-` is standard input. */
   readonly read: (path: string) => Promise<string>;
-  /** From now on a signal that ends programs aborts this one's work instead, with the signal's name as reason; a second one ends the program. */
+  /** From now on a signal that ends programs aborts this one's work instead, with the signal's name as reason; one that comes a second later or more ends the program. */
   readonly interrupted?: () => AbortSignal;
   /** Asks the user for one line; `undefined` at the end of the input. */
   readonly ask: (question: string, hidden: boolean) => Promise<string | undefined>;

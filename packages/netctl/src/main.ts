@@ -15,14 +15,20 @@ process.stderr.on('error', () => undefined);
 /** As of a program that the signal ended. */
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
+/** `timeout`, npm and others tell a program and its process group, so what is meant once comes twice. */
+const ECHO_MS = 1_000;
+
 function interrupted(): AbortSignal {
   const stop = new AbortController();
+  let told = 0;
   // Every request of a selftest listens, to many containers at once: that is no leak Node has to warn of.
   setMaxListeners(0, stop.signal);
   for (const [signal, status] of Object.entries(SIGNALS))
     process.on(signal, () => {
-      if (stop.signal.aborted) process.exit(status);
-      stop.abort(signal);
+      if (!stop.signal.aborted) {
+        told = performance.now();
+        stop.abort(signal);
+      } else if (performance.now() - told > ECHO_MS) process.exit(status);
     });
   return stop.signal;
 }

@@ -24,10 +24,10 @@ export interface Wanted {
 export function wanted(grammar: Grammar, words: readonly string[]): Wanted {
   const typed = words.at(-1) ?? '';
   const { node, pending, args, values, given, ended } = walk(grammar, words.slice(0, -1));
-  const answer = (candidates: readonly Candidate[], { of, file = false }: Pick<Flag, 'of' | 'file'> = {}, prefix = ''): Wanted => ({
+  const answer = (candidates: readonly Candidate[], { of, file }: Pick<Flag, 'of' | 'file'> = {}, prefix = ''): Wanted => ({
     candidates: candidates.filter(([word]) => word.startsWith(typed)),
     ...(of === undefined ? {} : { of }),
-    file,
+    file: file === true,
     prefix,
     typed,
     values,
