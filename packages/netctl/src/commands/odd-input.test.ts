@@ -47,7 +47,29 @@ describe('files', () => {
 
   test('an alias of nothing is a fault of the file', async () => {
     const { status, err } = await call(['diff', '-f', 'c.yaml'], { 'c.yaml': 'apiVersion: contiv/v1\ntenants: *nobody\n' });
-    expect([status, err]).toMatchObject([3, expect.stringMatching(/^ERRO\[0000\] c\.yaml: .*nobody/)]);
+    expect([status, err]).toEqual([3, 'ERRO[0000] c.yaml:2:10: no anchor nobody stands above this\n']);
+  });
+});
+
+describe('files of another shape', () => {
+  test.each([
+    ['- blue', ['the document must be a mapping (name: value), and is a list']],
+    [
+      'apiVersion: contiv/v1\ntenants:\n  - blue\n  -\n',
+      ['tenants item 1 must be a mapping (name: value), and is text', 'tenants item 2 must be a mapping (name: value), and is empty'],
+    ],
+    ['apiVersion: contiv/v1\nglobal: 7\n', ['global must be a mapping (name: value), and is a number']],
+    ['apiVersion: contiv/v1\ntenants: &a [*a]\n', ['an anchor holds itself']],
+  ])('%j', async (text, sentences) => {
+    const { status, err } = await call(['diff', '-f', 'c.yaml'], { 'c.yaml': text });
+    expect(status).toBe(3);
+    expect(
+      err
+        .replace('ERRO[0000] ', '')
+        .trim()
+        .split('\n')
+        .map((line) => line.replace(/^c\.yaml(:\d+)*: /, '')),
+    ).toEqual(sentences);
   });
 });
 

@@ -1,6 +1,6 @@
 /** The intent as people write it: YAML (of which JSON is a part), held to its shape, with the place of every fault. Pure. */
 import { type CheckedIntent, intentSchema, objectsOf } from '@contiv/model';
-import { type Document, isMap, isNode, isScalar, LineCounter, parseAllDocuments } from 'yaml';
+import { type Document, isAlias, isMap, isNode, isScalar, LineCounter, parseAllDocuments, visit } from 'yaml';
 import type { z } from 'zod';
 import { CommandError, EXIT } from '../session.js';
 
@@ -34,7 +34,9 @@ export function readDocument<S extends z.ZodType>(schema: S, text: string, name:
   if (faults.length > 0) throw wrong(faults);
   if (second) throw wrong([`${at(second.range[0])}: a second document begins here; put everything into one`]);
   const place = (path: Path): string => at(offsetOf(document, path));
-  const parsed = schema.safeParse(withoutNulls(readValue(document, name)));
+  const lost = aliasesOfNothing(document).map(([offset, anchor]) => `${at(offset)}: no anchor ${anchor} stands above this`);
+  if (lost.length > 0) throw wrong(lost);
+  const parsed = schema.safeParse(readValue(document, name));
   if (parsed.success) return { value: parsed.data, place };
   throw wrong(parsed.error.issues.flatMap((issue) => sentences(issue).map(([path, said]) => `${place(path)}: ${said}`)));
 }
@@ -42,12 +44,27 @@ export function readDocument<S extends z.ZodType>(schema: S, text: string, name:
 /** Nothing between two `---`, or comments only. */
 const isNothing = (contents: unknown): boolean => contents === null || (isScalar(contents) && contents.value === null);
 
+/** Where they stand, and what they name. In one walk: to resolve each alone takes as many. */
+function aliasesOfNothing(document: Document.Parsed): [offset: number, anchor: string][] {
+  const anchors = new Set<string>();
+  const found: [number, string][] = [];
+  visit(document, {
+    Node: (_key, node) => {
+      if (!isAlias(node)) {
+        if (node.anchor !== undefined) anchors.add(node.anchor);
+      } else if (!anchors.has(node.source)) found.push([node.range?.[0] ?? 0, node.source]);
+    },
+  });
+  return found;
+}
+
 function readValue(document: Document.Parsed, name: string): unknown {
   try {
-    return document.toJS({ maxAliasCount: MOST_ALIASES });
+    return withoutNulls(document.toJS({ maxAliasCount: MOST_ALIASES }));
   } catch (error) {
-    // Aliases are resolved here: one that is not there, or more of them than any file needs.
-    throw wrong([`${name}: ${error instanceof Error ? error.message : String(error)}`]);
+    // More aliases than any file needs, or more calls within each other than there is room for.
+    const said = error instanceof RangeError ? 'an anchor holds itself' : error instanceof Error ? error.message : String(error);
+    throw wrong([`${name}: ${said}`]);
   }
 }
 
@@ -73,16 +90,33 @@ function wrong(faults: readonly string[]): CommandError {
   });
 }
 
+/** zod's, where the shape has no sentence. */
+const OWN_WORDS = /^Invalid input: expected (\w+), received (\w+)$/;
+const KINDS: Readonly<Record<string, string>> = {
+  object: 'a mapping (name: value)',
+  array: 'a list',
+  string: 'text',
+  number: 'a number',
+  boolean: 'true or false',
+  null: 'empty',
+};
+
+/** `networks item 2`, `global`. */
+function nameOf(path: Path): string {
+  const [above, last] = [path.at(-2), path.at(-1)];
+  if (last === undefined) return 'the document';
+  return typeof last === 'number' ? `${above === undefined ? '' : `${String(above)} `}item ${last + 1}` : String(last);
+}
+
 /** What zod says, each with the path it is about. */
 function sentences(issue: z.core.$ZodIssue): [Path, string][] {
   const path = issue.path;
   const where = path.filter((step) => typeof step !== 'number').join('.');
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => [[...path, key], `${where === '' ? 'the document' : where} has no member ${key}`]);
+  const [, expected = '', received = ''] = OWN_WORDS.exec(issue.message) ?? [];
   const message =
-    issue.code === 'invalid_type' && issue.message.startsWith('Invalid input')
-      ? `${String(path.at(-1) ?? 'the document')}: ${issue.message}`
-      : issue.message;
+    expected === '' ? issue.message : `${nameOf(path)} must be ${KINDS[expected] ?? expected}, and is ${KINDS[received] ?? received}`;
   return [[path, message.split('\n').join('; ')]];
 }
 
