@@ -1,5 +1,6 @@
 /** Advice on refusals: which name was meant, which words a flag takes. */
 import { ApiError, type RestClient } from '@contiv/client';
+import { itemsOf } from '@contiv/model';
 import type { Leaf, ObjectKind } from './cli/command.js';
 import { didYouMean, nearest } from './cli/suggest.js';
 import { namesOfKind } from './names.js';
@@ -37,22 +38,24 @@ function wordsOf(leaf: Leaf, { flags }: Session): string {
   return wrong?.choices === undefined ? '' : `--${wrong.name} takes ${wrong.choices.join(' or ')}`;
 }
 
-/** The name the user gave for an object of that kind: an argument, else a flag. */
-function askedFor(kind: ObjectKind, leaf: Leaf, session: Session): string {
+/** The names the user gave for objects of that kind: an argument, else those of a flag. */
+function askedFor(kind: ObjectKind, leaf: Leaf, { args, flags }: Session): readonly string[] {
   const index = leaf.args.findIndex((arg) => arg.of === kind);
-  if (index >= 0) return session.arg(index);
+  if (index >= 0) return args.slice(index, index + 1);
   const flag = leaf.flags.find((f) => f.of === kind);
-  return flag === undefined ? '' : session.flags.text(flag.name);
+  if (flag === undefined) return [];
+  return flag.kind === 'list' ? flags.list(flag.name) : itemsOf(flags.text(flag.name));
 }
 
-async function whichName(kind: ObjectKind, asked: string, session: Session, client: RestClient): Promise<string> {
+async function whichName(kind: ObjectKind, all: readonly string[], session: Session, client: RestClient): Promise<string> {
   const list = await objectsOf(kind, client);
   const tenantFlag = list && session.flags.text('tenant');
+  const names = await namesOfKind(client, kind, tenantFlag);
+  const asked = all.find((name) => !names.includes(name)) ?? all[0] ?? '';
   if (list && tenantFlag !== undefined) {
     const elsewhere = list.find((object) => object.key.endsWith(`:${asked}`) && object.key !== `${tenantFlag}:${asked}`);
     if (elsewhere) return `The tenant ${elsewhere.tenantName} has one of that name: add -t ${elsewhere.tenantName}`;
   }
-  const names = await namesOfKind(client, kind, tenantFlag);
   const near = didYouMean(nearest(asked, names));
   if (near !== '' || kind === 'endpoint') return near;
   if (names.length === 0) return `There is none${tenantFlag === undefined || tenantFlag === '' ? '' : ` in the tenant ${tenantFlag}`}`;

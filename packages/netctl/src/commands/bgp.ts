@@ -17,7 +17,9 @@ export const create: Run = async (session) => {
     throw new CommandError('Wrong CIDR format. Enter in x.x.x.x/len format');
   if (asked.neighbor !== '' && ipv4ToNumber(asked.neighbor) === undefined)
     throw new CommandError('Wrong IP format. Enter in x.x.x.x format');
-  if (Object.values(asked).includes('')) throw new CommandError('Missing attributes');
+  const lacking = ['router-ip', 'as', 'neighbor-as', 'neighbor'].filter((name) => flags.text(name) === '');
+  if (lacking.length > 0)
+    throw new CommandError('Missing attributes', { hint: `give ${lacking.map((name) => `--${name}`).join(', ')} as well` });
   const { bgps } = await session.client();
   await bgps.put(hostname, { hostname, ...asked });
   if (session.structured) await session.document(await bgps.get(hostname));

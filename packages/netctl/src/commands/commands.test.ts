@@ -408,6 +408,10 @@ describe('failures', () => {
     expect((await netctl('net rm contiv-net')).err).toContain('\nThe tenant blue has one of that name: add -t blue\n');
     expect((await netctl('net rm zzz')).err).toContain('\nThere is: other\n');
     expect((await netctl('tenant rm bleu')).err).toBe('ERRO[0000] tenant not found\nDid you mean "blue"?\n');
+    server
+      .get('/api/v1/endpointGroups/', [groupOf('default', 'web', 'n'), groupOf('default', 'proxy', 'n')])
+      .on('POST /api/v1/appProfiles/default:shop/', problem('EndpointGroup default:prxoy not found'));
+    expect((await netctl('app-profile create -g web,prxoy shop')).err).toContain('\nDid you mean "proxy"?\n');
     server.on('POST /api/v1/networks/default:n/', {
       ...gone,
       body: { type: '', title: '', status: 400, code: 'invalid', detail: 'encap string invalid format' },

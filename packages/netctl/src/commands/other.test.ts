@@ -97,7 +97,7 @@ test.each([
   ['bgp create', 'Host name required'],
   ['bgp create h --router-ip x', 'Wrong CIDR format. Enter in x.x.x.x/len format'],
   ['bgp create h --neighbor x', 'Wrong IP format. Enter in x.x.x.x format'],
-  ['bgp create h --router-ip 1.1.1.1/24', 'Missing attributes'],
+  ['bgp create h --router-ip 1.1.1.1/24', 'Missing attributes\ngive --as, --neighbor-as, --neighbor as well\n'],
 ])('%s is refused', async (line, message) => {
   const { status, err } = await netctl(line);
   expect(status).toBe(1);
