@@ -92,9 +92,9 @@ __noinline int judge(const struct packet *p, __u32 to_group, __u32 reversed, str
 }
 
 /* Does the packet begin a connection of its own, although the table knows one between the same ends? What was denied binds only the end
- * that asked for it; the other one may open the same connection, if rules let it. But one of TCP in which it has answered already was not its
- * own: it is over when rules deny it, and does not go on as one that the other end began. Who is asked for an echo may not ask for one by the
- * same identifier, which containers, with process numbers of their own, choose alike. */
+ * that asked for it; the other one may open the same connection, if rules let it. But one that began with a SYN is over when rules deny it, and
+ * does not go on as one that the other end began. Who is asked for an echo may not ask for one by the same identifier, which containers, with
+ * process numbers of their own, choose alike. */
 static __always_inline bool begins(const struct tracked *entry, const struct packet *p, __u8 side)
 {
 	bool other_end = side != entry->opener;
@@ -102,7 +102,7 @@ static __always_inline bool begins(const struct tracked *entry, const struct pac
 		return other_end || is_closing(entry->state);
 	if (is_echo_request(p))
 		return other_end;
-	return other_end && entry->denied && !(p->protocol == IPPROTO_TCP && (entry->state & CT_REPLIED));
+	return other_end && entry->denied && !(entry->state & CT_SYN);
 }
 
 /* Who is answerable for a record: the container that sends, or the group that is called by somebody elsewhere. */
@@ -130,7 +130,8 @@ __noinline int begin(struct __sk_buff *skb, const struct packet *p, const union 
 		.rule = with->verdict.rule,
 		.denied = with->verdict.denied,
 		.opener = side,
-		.state = (p->flags & TCP_FIN_SEEN ? CT_FIN(side) : 0) | (p->flags & TCP_RST_SEEN ? CT_RESET : 0),
+		.state = (p->flags & TCP_SYN_ONLY ? CT_SYN : 0) | (p->flags & TCP_FIN_SEEN ? CT_FIN(side) : 0) |
+			 (p->flags & TCP_RST_SEEN ? CT_RESET : 0),
 		.told = with->verdict.told,
 	};
 	fresh.started = fresh.seen;

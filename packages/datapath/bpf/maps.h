@@ -295,6 +295,8 @@ struct connection6 {
 #define CT_REPLIED 1
 #define CT_FIN(side) (2 << (side))
 #define CT_RESET 8
+/* It began with a SYN: there is no doubt whose it is. */
+#define CT_SYN 16
 struct tracked {
 	/* Units of 2^30 ns since boot. */
 	__u32 seen;

@@ -163,21 +163,25 @@ describe('policies', () => {
     // A listener whose standard input ends forgets to read.
     await rig.docker(MASTER, 'exec', '-d', 'web1', 'sh', '-c', 'sleep 1d | nc -l -p 9000 >/tmp/got');
     await rig.docker(MASTER, 'exec', '-d', 'web1', 'sh', '-c', 'sleep 1d | nc -l -p 9001 >/tmp/kept');
-    // 9000 and 9001, as the kernel writes them.
-    const listening = ['sh', '-c', 'cat /proc/net/tcp /proc/net/tcp6 | grep -c ":232[89] .* 0A "'];
-    await eventually('both listen', async () => expect(await rig.docker(MASTER, 'exec', 'web1', ...listening)).toBe('2'));
-    const ticks = (port: number) => `while sleep 0.05; do echo tick; done | nc 10.1.2.11 ${port}`;
-    for (const port of [9000, 9001]) await rig.docker(WORKER, 'exec', '-d', 'client2', 'sh', '-c', ticks(port));
+    const ticks = (nc: string) => `while sleep 0.05; do echo tick; done | nc ${nc}`;
+    // What is called may be who speaks.
+    await rig.docker(MASTER, 'exec', '-d', 'web1', 'sh', '-c', ticks('-l -p 9002'));
+    // 9000 to 9002, as the kernel writes them.
+    const listening = ['sh', '-c', 'cat /proc/net/tcp /proc/net/tcp6 | grep -c ":232[89A] .* 0A "'];
+    await eventually('all listen', async () => expect(await rig.docker(MASTER, 'exec', 'web1', ...listening)).toBe('3'));
+    for (const port of [9000, 9001]) await rig.docker(WORKER, 'exec', '-d', 'client2', 'sh', '-c', ticks(`10.1.2.11 ${port}`));
+    await rig.docker(WORKER, 'exec', '-d', 'client2', 'sh', '-c', 'sleep 1d | nc 10.1.2.11 9002 >/tmp/told');
     const sizes = async () => {
       const said = await rig.docker(MASTER, 'exec', 'web1', 'sh', '-c', 'wc -c </tmp/got; wc -c </tmp/kept');
       const [got = 0, kept = 0] = said.split('\n').map(Number);
-      return { got, kept };
+      return { got, kept, told: Number(await rig.docker(WORKER, 'exec', 'client2', 'sh', '-c', 'wc -c </tmp/told')) };
     };
-    await eventually('both flow', async () => {
-      const { got, kept } = await sizes();
-      expect(Math.min(got, kept)).toBeGreaterThan(0);
+    await eventually('all flow', async () => {
+      const { got, kept, told } = await sizes();
+      expect(Math.min(got, kept, told)).toBeGreaterThan(0);
     });
     await rule('1', '-d', 'in', '-l', 'tcp', '-P', '9000', '-j', 'deny');
+    await rule('2', '-d', 'in', '-l', 'tcp', '-P', '9002', '-j', 'deny');
     await new Promise((wake) => setTimeout(wake, 1_000));
     const before = await sizes();
     await new Promise((wake) => setTimeout(wake, 700));
@@ -186,9 +190,13 @@ describe('policies', () => {
       expect(now.kept).toBeGreaterThan(before.kept);
       return now;
     });
-    expect(after.got).toBe(before.got);
-    await unrule('1');
-    await eventually('it goes on', async () => expect((await sizes()).got).toBeGreaterThan(after.got));
+    expect([after.got, after.told]).toEqual([before.got, before.told]);
+    await unrule('1', '2');
+    await eventually('they go on', async () => {
+      const { got, told } = await sizes();
+      expect(got).toBeGreaterThan(after.got);
+      expect(told).toBeGreaterThan(after.told);
+    });
   });
 
   test('a container that starts is never reachable before its rules are in', async () => {
