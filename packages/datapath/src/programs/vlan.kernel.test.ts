@@ -3,7 +3,7 @@ import { type Ipv4, type Ipv6, type Mac, type PolicyRule, type VlanId, vlanVni }
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { endpointBytes, endpointKey, macKey, networkBytes, parseStation, ROUTER_MAC, refusedStations, u32Key } from '../maps/layout.js';
 import { A, B, Bench, C, GROUP, type VNI } from '../testing/bench.js';
-import { arp, BROADCAST, ETHERTYPE, echo, ethernet, ipv4, ipv6, nd, PROTOCOL, tcp, udp } from '../testing/packets.js';
+import { arp, BROADCAST, ETHERTYPE, echo, ethernet, icmp, ipv4, ipv6, nd, PROTOCOL, tcp, udp } from '../testing/packets.js';
 
 const VLAN = 112;
 const SEGMENT = vlanVni(VLAN as VlanId);
@@ -316,5 +316,16 @@ describe('policy', () => {
     );
     expect(bench.send('a', called)).toMatchObject(out(called));
     expect(bench.receiveTagged([VLAN], web(18)).verdict).toBe('redirect');
+  });
+
+  it('lets a router on it tell a container of what goes no further', () => {
+    bench.addRule({ from: 0, to: GROUP.a, priority: 1, denied: true, rule: 2 });
+    const packet = ipv4({ src: A.ip, dst: FAR, protocol: PROTOCOL.udp }, udp(5000, 9));
+    const about = ipv4({ src: S.ip, dst: A.ip, protocol: PROTOCOL.icmp }, icmp(3, 4, 1400, packet));
+    const tooBig = () => bench.receiveTagged([VLAN], ethernet({ src: S.mac, dst: A.mac }, ETHERTYPE.ipv4, about));
+    expect(tooBig()).toMatchObject(dropped('policy'));
+    bench.clear('connections4');
+    expect(bench.send('a', ethernet({ src: A.mac, dst: S.mac }, ETHERTYPE.ipv4, packet)).verdict).toBe('redirect');
+    expect(tooBig().verdict).toBe('redirect');
   });
 });
