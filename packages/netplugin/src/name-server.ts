@@ -17,8 +17,15 @@ export function forwardersOf(text: string): string[] {
   const servers = text
     .split('\n')
     .map((line) => /^\s*nameserver\s+(\S+)/.exec(line)?.[1] ?? '')
-    .filter((server) => (parseIpv4(server) ?? parseIpv6(server)) !== undefined && server !== DNS_SERVICE_IP);
+    .filter((server) => isAddress(server) && server !== DNS_SERVICE_IP);
   return [...new Set(servers)].slice(0, 3);
+}
+
+/** A router that says by IPv6 that it resolves names is known by a link-local address and the interface it is on: `fe80::1%eth0`. */
+function isAddress(server: string): boolean {
+  const [address = '', zone, ...more] = server.split('%');
+  if (zone === undefined) return (parseIpv4(address) ?? parseIpv6(address)) !== undefined;
+  return more.length === 0 && zone !== '' && parseIpv6(address)?.startsWith('fe80:') === true;
 }
 
 function hostResolvers(): string[] {
