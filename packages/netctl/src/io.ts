@@ -9,6 +9,8 @@ export interface Io {
   readonly errTerminal: boolean;
   /** Width of the terminal, where there is one. */
   readonly columns?: number | undefined;
+  /** Its height. */
+  readonly rows?: number | undefined;
   /** The user's home directory. */
   readonly home: string;
   readonly now: () => Date;

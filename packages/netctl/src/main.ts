@@ -45,7 +45,13 @@ async function main(): Promise<void> {
     outTerminal: process.stdout.isTTY === true,
     env: process.env,
     errTerminal: process.stderr.isTTY === true,
-    columns: process.stdout.columns || Number(process.env.COLUMNS) || undefined,
+    // As they are when asked: windows are made larger and smaller.
+    get columns() {
+      return process.stdout.columns || Number(process.env.COLUMNS) || undefined;
+    },
+    get rows() {
+      return process.stdout.rows || undefined;
+    },
     home: homedir(),
     now: () => new Date(),
     // By its stream: /dev/stdin cannot be opened where it is a socket.

@@ -90,6 +90,8 @@ export interface Surroundings {
   readonly terminal?: boolean;
   /** Standard output is one, too, and is printed anew there. */
   readonly outTerminal?: boolean;
+  /** Height of it. */
+  readonly rows?: number;
   readonly home?: string;
   /** Files by path, besides those that are there; `-` is standard input. */
   readonly files?: Readonly<Record<string, string>>;
@@ -100,7 +102,7 @@ export interface Surroundings {
 /** Runs the command line in this process. */
 export async function netctl(
   argv: readonly string[],
-  { env = {}, terminal = true, outTerminal = false, home = '/nonexistent', typed = [], files = {} }: Surroundings = {},
+  { env = {}, terminal = true, outTerminal = false, rows, home = '/nonexistent', typed = [], files = {} }: Surroundings = {},
 ): Promise<Outcome> {
   let out = '';
   let err = '';
@@ -115,6 +117,7 @@ export async function netctl(
     env: { TERM: 'dumb', ...env },
     errTerminal: terminal,
     outTerminal,
+    rows,
     home,
     now: () => new Date('2026-01-02T03:04:05.678Z'),
     read: (path) => (files[path] === undefined ? readFile(path, 'utf8') : Promise.resolve(files[path])),

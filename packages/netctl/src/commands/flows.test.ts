@@ -23,6 +23,36 @@ test('top tells on every page of a terminal which hosts it lacks', async () => {
   expect(err).toMatch(/^host h1: .*\nERRO.* enough/);
 });
 
+test('top keeps the busiest in sight, however low the terminal is', async () => {
+  const flows = Array.from({ length: 30 }, (_, i) => ({
+    type: 'flow',
+    flow: {
+      hosts: ['h1'],
+      tenant: 'default',
+      state: 'open',
+      verdict: 'allow',
+      start: 1_000,
+      time: 2_000,
+      protocol: 6,
+      way: 'in',
+      src: { ip: '10.1.1.1', port: 40_000 + i },
+      dst: { ip: `10.1.1.${100 + i}`, port: 80 },
+      packets: [i, 0],
+      bytes: [i * 1_000, 0],
+    },
+  }));
+  server.on(LIVE, { type: 'application/x-ndjson', body: '' });
+  const shown = netctl(['--netmaster', server.url, 'top', '--interval', '1'], { outTerminal: true, rows: 10 });
+  await expect.poll(() => server.asked.length).toBe(1);
+  server.on(LIVE, { type: 'application/x-ndjson', body: [...flows.map((f) => `${JSON.stringify(f)}\n`), lacking('h1')].join('') });
+  await expect.poll(() => server.asked.length, { timeout: 5_000 }).toBe(2);
+  server.on(LIVE, { status: 500, type: 'text/plain', body: 'enough' });
+  const [, page = ''] = (await shown).out.split('\u001b[H\u001b[2J');
+  // Nine, and the line of the cursor.
+  expect(page.split('\n')).toHaveLength(10);
+  expect(page).toMatch(/^Bit\/s .*\n-+ .*\n232k .* 10\.1\.1\.129 /);
+});
+
 test('top that prints once says it beside its table, once', async () => {
   server.on(LIVE, { type: 'application/x-ndjson', body: lacking('h1') });
   const { out, err } = await netctl(['--netmaster', server.url, 'top', '--interval', '1']);

@@ -118,7 +118,10 @@ export const top: Run = async (session) => {
   const last = lastOf(flags);
   const query: FlowQuery = { ...filterOf(flags), verdict: 'allow', live: true, limit: 0 };
   const refreshes = io.outTerminal === true && !session.structured;
-  const wide = session.format === 'wide' || (io.columns ?? 80) >= 160;
+  const isWide = () => session.format === 'wide' || (io.columns ?? 80) >= 160;
+  // What is busiest stays in sight: heads, what is missing and the cursor take their lines.
+  const fitting = (missing: string) =>
+    refreshes && io.rows !== undefined ? Math.min(last, Math.max(1, io.rows - 2 - missing.split('\n').length)) : last;
   let seen = await present(session, query);
   let { flows: before } = seen;
   if (before.length === 0) await requireTenant(session);
@@ -127,8 +130,8 @@ export const top: Run = async (session) => {
     await new Promise((wake) => setTimeout(wake, seconds * 1_000));
     const now = await present(session, query);
     before = compared(before, seen.flows, now.flows);
-    const rows = topRows(before, now.flows, by, last);
-    const text = () => topTable(rows, by, wide ? undefined : io.columns);
+    const rows = topRows(before, now.flows, by, fitting(now.missing));
+    const text = () => topTable(rows, by, isWide() ? undefined : io.columns);
     // On the same page: what was said before it is wiped away.
     if (refreshes) session.print(`\u001b[H\u001b[2J${text()}${now.missing}`);
     else {
