@@ -6,6 +6,7 @@
 import { execFile } from 'node:child_process';
 import { DNS_SERVICE_IP } from '../contract.js';
 import { DNS_DEVICE, OUTSIDE_DEVICE } from './names.js';
+import { nft } from './nft.js';
 
 /** A chain of ours and the one it is asked from. */
 interface Leave {
@@ -75,6 +76,21 @@ async function remove(program: IptablesProgram, leave: Leave): Promise<void> {
   for (let jump = held.jumps; jump > 0; jump--) await iptables(program, ['-w', '5', '-D', from, '-j', chain]);
   await iptables(program, ['-w', '5', '-F', chain]);
   await iptables(program, ['-w', '5', '-X', chain]);
+  await removeBare(program);
+}
+
+/** A table `filter` in which nothing is decided, as nft lists it: chains that iptables makes with the first rule, and no rule. */
+const BARE = /^table ip6? filter \{\s*(?:chain \w+ \{\s*type filter hook \w+ priority \w+; policy accept;\s*\}\s*)+\}\s*$/;
+
+/** The first rule made iptables' own table, where there was none; without a rule in it it goes, unless somebody adds one in this moment. */
+async function removeBare(program: IptablesProgram): Promise<void> {
+  const table = `${program === 'iptables' ? 'ip' : 'ip6'} filter`;
+  const held = await nft(['list', 'table', ...table.split(' ')]).catch(() => '');
+  // Some versions warn before it that it is iptables'.
+  if (!BARE.test(held.replaceAll(/^#.*\n/gm, ''))) return;
+  // The kernel deletes no chain that has a rule, and of one transaction all or nothing.
+  const chains = [...held.matchAll(/chain (\w+) \{/g)].map(([, name]) => `delete chain ${table} ${name ?? ''}`);
+  await nft(['-f', '-'], [...chains, `delete table ${table}`, ''].join('\n')).catch(() => undefined);
 }
 
 /** Containers may ask for names; answers whether anything had to be written. Where iptables cannot be read it most likely drops nothing. */
