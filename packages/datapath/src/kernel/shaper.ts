@@ -103,6 +103,12 @@ export function shapeOf(sharers: readonly Sharer[], frame: number): Shape {
   return { classes: [...classes.values()].sort((a, b) => a.parent - b.parent || a.handle - b.handle), queues };
 }
 
+/** Without it no bandwidth of this host holds: classes are made for all of its containers, or none waits. */
+const lacking = (discipline: 'HTB' | 'TBF', error: unknown): DatapathError =>
+  new DatapathError(
+    `bandwidths of network profiles are not enforced on this host: its kernel has no ${discipline} queueing discipline (${reasonOf(error)}); try modprobe sch_${discipline.toLowerCase()}`,
+  );
+
 export class Shaper {
   readonly #netlink: Netlink;
   readonly #instance: string;
@@ -177,9 +183,7 @@ export class Shaper {
       this.#netlink.setHtb(ifindex, MAJOR);
     } catch (error) {
       this.removeDevice();
-      throw new DatapathError(
-        `bandwidths of network profiles are not enforced on this host: its kernel has no HTB queueing discipline (${reasonOf(error)}); try modprobe sch_htb`,
-      );
+      throw lacking('HTB', error);
     }
   }
 
@@ -226,8 +230,7 @@ export class Shaper {
       this.#netlink.setByteQueue(this.#ifindex, above, queue);
     } catch (error) {
       if (queue.frame === undefined || !isRefused(error, 'ENOENT', 'EOPNOTSUPP')) throw error;
-      const why = `its kernel has no TBF queueing discipline (${reasonOf(error)}); try modprobe sch_tbf`;
-      throw new DatapathError(`low bandwidths of network profiles are not enforced on this host: ${why}`);
+      throw lacking('TBF', error);
     }
   }
 
